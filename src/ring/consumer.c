@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * consumer.c - the cold half of the consumer: empty, broken, asleep.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "ring/ring.h"
+#include "ring/wake.h"
+
+void peal_consumer_init(struct peal_consumer *rx, const struct peal_ring_spec *spec)
+{
+	memset(rx, 0, sizeof(*rx));
+	rx->data = spec->data;
+	rx->mask = spec->capacity - 1;
+	rx->align = spec->align;
+	rx->next = spec->start;
+	rx->head = spec->start;
+	/* The producer keeps one header free for the terminator. */
+	rx->span = spec->capacity - spec->align;
+	rx->shared_head = &spec->own->head;
+	peal_wake_init(&rx->wake, spec, &spec->own->data_wait, &spec->peer->space_wait,
+		       &spec->own->consumer_counters);
+	peal_store_release(rx->shared_head, spec->start);
+	rx->open = 1;
+}
+
+__attribute__((cold)) static int break_ring(struct peal_consumer *rx, int error, const char *reason)
+{
+	rx->open = 0;
+	rx->error = -error;
+	rx->reason = reason;
+	return peal_fail(error, "%s", reason);
+}
+
+static int refuse(const struct peal_consumer *rx)
+{
+	if (rx->error == 0) /* all zero: wiped by fork */
+		return peal_fail(EBADFD,
+				 "this consumer belongs to the process that forked this one");
+	return peal_fail(-rx->error, "%s", rx->reason);
+}
+
+int peal_next_cold(struct peal_consumer *rx, uint64_t header)
+{
+	if (!rx->open)
+		return refuse(rx);
+	if (header >> 48 != PEAL_HEADER_VALID)
+		return break_ring(rx, EPROTO,
+				  "the producer wrote a record header that is not valid");
+	return break_ring(rx, EPROTO, "the producer wrote a record that is larger than the ring");
+}
+
+int peal_release_cold(struct peal_consumer *rx, uint64_t position)
+{
+	if (!rx->open)
+		return refuse(rx);
+	return peal_fail(EINVAL,
+			 "the record ends at %llu; records from %llu to %llu are handed out now",
+			 (unsigned long long)position, (unsigned long long)rx->head,
+			 (unsigned long long)rx->next);
+}
+
+int peal_recv_cold(struct peal_consumer *rx, const struct peal_record *record, size_t size)
+{
+	if (!rx->open)
+		return refuse(rx);
+	if (!record)
+		return peal_fail(EBUSY, "records from peal_next() are not released yet");
+	rx->next = rx->head;
+	return peal_fail(EMSGSIZE, "the record has %u bytes, the buffer %zu", record->size, size);
+}
+
+int peal_wake_producer(struct peal_consumer *rx)
+{
+	int rc = peal_wake_peer(&rx->wake);
+
+	/* A producer that is gone needs no waking, and what it left is still to be read. */
+	if (rc == 0 || rc == -EPIPE)
+		return 0;
+	return break_ring(rx, -rc, "the producer could not be woken");
+}
+
+/* The producer is gone. What an empty ring means from now on; -errno if even that can not be told. */
+static int producer_gone(struct peal_consumer *rx)
+{
+	/* Its last stores come before the look that finds the ring empty. */
+	int rc = peal_wake_heavy(&rx->wake);
+
+	if (rc == 0)
+		rx->empty = -EPIPE;
+	return rc;
+}
+
+int peal_arm_data(struct peal_consumer *rx)
+{
+	uint64_t header;
+	int rc;
+
+	if (!rx->open)
+		return refuse(rx);
+	rc = peal_wake_arm(&rx->wake); /* C4, C5 */
+	if (rc < 0)
+		return rc;
+	header = peal_next_header(rx); /* C6 */
+	if (header == 0 && rx->empty == 0)
+		return 0;
+	peal_wake_disarm(&rx->wake);
+	return header == 0 ? rx->empty : 1;
+}
+
+int peal_disarm_data(struct peal_consumer *rx)
+{
+	int rc;
+
+	if (!rx->open)
+		return refuse(rx);
+	rc = peal_wake_leave(&rx->wake);
+	return rc == -EPIPE ? producer_gone(rx) : rc;
+}
+
+/* Sleep until there is a header, in @header. 0 or a negative errno. */
+static int sleep_for_data(struct peal_consumer *rx, uint64_t deadline_ns, uint64_t *header)
+{
+	for (;;) {
+		int slept = 0, rc = peal_arm_data(rx);
+
+		if (rc < 0)
+			return rc;
+		if (rc == 0)
+			slept = peal_wake_sleep(&rx->wake, deadline_ns);
+		if (slept == -EPIPE) {
+			rc = producer_gone(rx);
+			if (rc < 0)
+				return rc;
+		}
+		/* C0: loaded once; what is seen here is what is taken. */
+		*header = peal_next_header(rx);
+		if (*header != 0)
+			return 0;
+		if (slept < 0)
+			return slept;
+		peal_wake_spurious(&rx->wake);
+		if (peal_wake_expired(deadline_ns))
+			return -ETIMEDOUT;
+	}
+}
+
+/* Look at the ring for a while, then sleep. 0 with the header in @header, or a negative errno. */
+static int wait_for_data(struct peal_consumer *rx, uint64_t deadline_ns, uint64_t *header)
+{
+	struct peal_spin spin;
+	int rc = 0;
+	bool slept;
+
+	peal_spin_begin(&spin, &rx->wake, deadline_ns);
+	do
+		*header = peal_next_header(rx); /* C0 */
+	while (*header == 0 && peal_spin(&spin));
+	slept = *header == 0;
+	if (slept)
+		rc = sleep_for_data(rx, deadline_ns, header);
+	peal_spin_learn(&spin, &rx->wake, slept);
+	return rc;
+}
+
+/* PEAL_TRY: nothing is there, but is there anybody? */
+static int try_once_more(struct peal_consumer *rx, struct peal_record *record)
+{
+	int rc;
+
+	if (rx->wake.bell->check(rx->wake.bell) != -EPIPE)
+		return -EAGAIN;
+	rc = producer_gone(rx);
+	return rc < 0 ? rc : peal_next(rx, record);
+}
+
+int peal_next_wait(struct peal_consumer *rx, struct peal_record *record, uint64_t deadline_ns)
+{
+	uint64_t header;
+	int rc = peal_next(rx, record);
+
+	if (rc != 0)
+		return rc;
+	if (deadline_ns == PEAL_TRY)
+		return try_once_more(rx, record);
+	rc = wait_for_data(rx, deadline_ns, &header);
+	return rc < 0 ? rc : peal_take(rx, header, record);
+}

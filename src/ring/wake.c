@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+
+#include "base/barrier.h"
+#include "base/cpu.h"
+#include "ring/wake.h"
+
+/* Between two looks at the clock, which cost about as much as ten pauses. */
+#define SPIN_ROUNDS 16
+/* Below this, a spin is over before the clock has been read twice. */
+#define SPIN_MIN_NS 1000
+
+void peal_wake_init(struct peal_wake *wake, const struct peal_ring_spec *spec, uint64_t *own_word,
+		    const uint64_t *peer_word, struct peal_counters *counters)
+{
+	wake->own_word = own_word;
+	wake->peer_word = peer_word;
+	wake->counters = counters;
+	wake->bell = spec->bell;
+	wake->membarrier = spec->membarrier;
+	wake->fence = !spec->peer_membarrier;
+	wake->spin_cap_ns = spec->spin_cap_ns;
+	wake->spin_ns = spec->spin_cap_ns;
+}
+
+/* Single writer, so load and store need no read-modify-write; relaxed: observers only. */
+static void count(uint64_t *counter)
+{
+	peal_store_relaxed(counter, peal_load_relaxed(counter) + 1);
+}
+
+void peal_wake_spurious(struct peal_wake *wake)
+{
+	count(&wake->counters->spurious);
+}
+
+int peal_wake_heavy(struct peal_wake *wake)
+{
+	/* What was promised must be kept: the peer has left out its fence, and a fence on this side
+	 * alone would lose wakes. So a membarrier that fails is an error, not a reason to fall back. */
+	if (wake->membarrier)
+		return peal_membarrier();
+	peal_barrier_full();
+	return 0;
+}
+
+int peal_wake_arm(struct peal_wake *wake)
+{
+	int rc;
+
+	/* The next odd number, also when a cancelled wait left an odd one. */
+	wake->own_value = (wake->own_value + 1) | 1;
+	/* P6, C4. Release: arming must not overtake the drain of the sleep before, which would then
+	 * eat the bell that answers this arming. */
+	peal_store_release(wake->own_word, wake->own_value);
+	rc = peal_wake_heavy(wake); /* P7, C5 */
+	if (rc < 0)
+		peal_wake_disarm(wake);
+	return rc;
+}
+
+void peal_wake_disarm(struct peal_wake *wake)
+{
+	/* P10, C8. Relaxed: a late even word costs the peer one needless bell at most. */
+	wake->own_value = (wake->own_value + 1) & ~UINT64_C(1);
+	peal_store_relaxed(wake->own_word, wake->own_value);
+}
+
+int peal_wake_sleep(struct peal_wake *wake, uint64_t deadline_ns)
+{
+	int rc, drained;
+
+	count(&wake->counters->sleeps);
+	rc = wake->bell->wait(wake->bell, deadline_ns); /* P9, C7 */
+	peal_wake_disarm(wake);
+	if (rc != 0)
+		return rc;
+	/* P11, C9: after the even store, and only when the bell woke us. */
+	drained = wake->bell->drain(wake->bell);
+	return drained < 0 ? drained : 0;
+}
+
+int peal_wake_leave(struct peal_wake *wake)
+{
+	int rc;
+
+	peal_wake_disarm(wake);
+	rc = wake->bell->drain(wake->bell);
+	return rc < 0 ? rc : wake->bell->check(wake->bell);
+}
+
+int peal_wake_peer(struct peal_wake *wake)
+{
+	uint64_t word;
+	int rc;
+
+	if (wake->fence)
+		peal_barrier_full();               /* P4, C3b of fence mode */
+	word = peal_load_relaxed(wake->peer_word); /* P5, C3c: ordered by the barrier */
+	if (!(word & 1) || word == wake->last_rung)
+		return 0;
+	rc = wake->bell->ring(wake->bell);
+	if (rc < 0)
+		return rc;
+	/* Only now: a bell that was not rung is still owed. */
+	wake->last_rung = word;
+	count(&wake->counters->wakes);
+	return 0;
+}
+
+void peal_spin_begin(struct peal_spin *spin, const struct peal_wake *wake, uint64_t deadline_ns)
+{
+	*spin = (struct peal_spin){.budget_ns = wake->spin_ns, .deadline_ns = deadline_ns};
+}
+
+bool peal_spin(struct peal_spin *spin)
+{
+	uint64_t now;
+
+	if (spin->budget_ns == 0)
+		return false;
+	peal_cpu_relax();
+	if (++spin->rounds % SPIN_ROUNDS != 0)
+		return true;
+	/* The first rounds go without a clock, because most waits end in them. */
+	now = peal_now_ns();
+	if (spin->begin_ns == 0)
+		spin->begin_ns = now;
+	return now - spin->begin_ns < spin->budget_ns && now < spin->deadline_ns;
+}
+
+void peal_spin_learn(const struct peal_spin *spin, struct peal_wake *wake, bool slept)
+{
+	bool worth_while = true;
+
+	if (wake->spin_cap_ns == 0)
+		return;
+	/* Waking up takes about as long as the longest spin, hence twice. */
+	if (slept)
+		worth_while = peal_now_ns() - spin->begin_ns < 2 * wake->spin_cap_ns;
+	wake->spin_ns = worth_while ? wake->spin_ns * 2 : wake->spin_ns / 2;
+	if (wake->spin_ns < SPIN_MIN_NS)
+		wake->spin_ns = SPIN_MIN_NS;
+	if (wake->spin_ns > wake->spin_cap_ns)
+		wake->spin_ns = wake->spin_cap_ns;
+}
+
+bool peal_wake_expired(uint64_t deadline_ns)
+{
+	return deadline_ns != PEAL_FOREVER && peal_now_ns() >= deadline_ns;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * wake.h - the half of the wake protocol that a producer and a consumer share.
+ *
+ * Each end has a wait word that it alone writes: even while it is awake, odd while it sleeps, a new
+ * value each time. The other end rings once for each odd value that it sees.
+ *
+ *      sleeper                                   waker
+ *      word = odd          (P6, C4: release)     publish           (P3, C3)
+ *      HEAVY               (P7, C5)              LIGHT             (P4, C3b)
+ *      look at the ring    (P8, C6)              look at the word  (P5, C3c)
+ *
+ * One of the two looks sees the other's store, so either the sleeper does not sleep or the waker
+ * rings. docs/doorbell.md argues it; every step was model-checked.
+ */
+#ifndef PEAL_RING_WAKE_H
+#define PEAL_RING_WAKE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <peal/ring.h>
+
+#include "ring/ring.h"
+
+/* peal_wake_init() - @own_word, @peer_word and @counters differ between producer and consumer. */
+void peal_wake_init(struct peal_wake *wake, const struct peal_ring_spec *spec, uint64_t *own_word,
+		    const uint64_t *peer_word, struct peal_counters *counters);
+
+/* peal_wake_arm() - the word turns odd, then HEAVY. 0, or a negative errno and the word is even. */
+int peal_wake_arm(struct peal_wake *wake);
+
+/* peal_wake_disarm() - the word turns even; harmless when it is. */
+void peal_wake_disarm(struct peal_wake *wake);
+
+/* peal_wake_sleep() - block, disarm, and drain if it was the bell that woke us.
+ * Return: as the bell's wait(). */
+int peal_wake_sleep(struct peal_wake *wake, uint64_t deadline_ns);
+
+/* peal_wake_leave() - back to a foreign event loop's caller: disarm, drain, ask for the peer.
+ * Return: 0, -EPIPE when the peer is gone, another negative errno. */
+int peal_wake_leave(struct peal_wake *wake);
+
+/* peal_wake_heavy() - the HEAVY barrier alone. Return: 0 or a negative errno. */
+int peal_wake_heavy(struct peal_wake *wake);
+
+/* peal_wake_peer() - look at the peer's word, ring if it sleeps and was not rung for that yet.
+ * Return: 0; -EPIPE when the peer is gone; another negative errno when it could not be woken. */
+int peal_wake_peer(struct peal_wake *wake);
+
+/* peal_wake_spurious() - count a wake that came with nothing to do. */
+void peal_wake_spurious(struct peal_wake *wake);
+
+/* Spinning before sleeping: the state of one wait. */
+struct peal_spin {
+	uint64_t budget_ns;
+	uint64_t begin_ns; /* 0 until the first look at the clock */
+	uint64_t deadline_ns;
+	unsigned int rounds;
+};
+
+void peal_spin_begin(struct peal_spin *spin, const struct peal_wake *wake, uint64_t deadline_ns);
+
+/* peal_spin() - pause a little. Return: false when it is time to sleep. */
+bool peal_spin(struct peal_spin *spin);
+
+/* peal_spin_learn() - after the wait, slept or not: is spinning longer worth while next time? */
+void peal_spin_learn(const struct peal_spin *spin, struct peal_wake *wake, bool slept);
+
+/* peal_wake_expired() - is it past the deadline? A flood of bells must not hide that. */
+bool peal_wake_expired(uint64_t deadline_ns);
+
+#endif
