@@ -89,7 +89,7 @@ static int producer_gone(struct peal_consumer *rx)
 	int rc = peal_wake_heavy(&rx->wake);
 
 	if (rc == 0)
-		rx->empty = -EPIPE;
+		rx->ended = 1;
 	return rc;
 }
 
@@ -104,10 +104,10 @@ int peal_arm_data(struct peal_consumer *rx)
 	if (rc < 0)
 		return rc;
 	header = peal_next_header(rx); /* C6 */
-	if (header == 0 && rx->empty == 0)
+	if (header == 0 && !rx->ended)
 		return 0;
 	peal_wake_disarm(&rx->wake);
-	return header == 0 ? rx->empty : 1;
+	return header == 0 ? -EPIPE : 1;
 }
 
 int peal_disarm_data(struct peal_consumer *rx)

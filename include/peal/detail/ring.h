@@ -21,6 +21,7 @@
 #ifndef PEAL_DETAIL_RING_H
 #define PEAL_DETAIL_RING_H
 
+#include <errno.h>
 #include <string.h>
 
 #include <peal/detail/atomic.h>
@@ -85,7 +86,7 @@ struct peal_consumer {
 	uint64_t open;         /* 0: refuse */
 	uint64_t *shared_head; /* ours to write, for the producer */
 	struct peal_wake wake;
-	int empty; /* what an empty ring means: 0, or -EPIPE once the producer is gone */
+	int ended; /* the producer is gone: an empty ring will stay so */
 	int error;
 	const char *reason;
 } __attribute__((aligned(128)));
@@ -200,6 +201,16 @@ PEAL_API PEAL_INLINE int peal_send(struct peal_producer *tx, const void *data, s
 	return peal_commit(tx, size, type);
 }
 
+/* Refused or broken. The hint keeps compilers from warning of a record that is not filled. */
+PEAL_HELPER int peal_next_failed(struct peal_consumer *rx, uint64_t header)
+{
+	int rc = peal_next_cold(rx, header);
+
+	if (rc >= 0)
+		__builtin_unreachable();
+	return rc;
+}
+
 /* C1: hand out the record whose header was read as @header, once. It is a claim: all that is handed
  * out must have fitted into the ring. */
 PEAL_HELPER int peal_take(struct peal_consumer *rx, uint64_t header, struct peal_record *record)
@@ -208,7 +219,7 @@ PEAL_HELPER int peal_take(struct peal_consumer *rx, uint64_t header, struct peal
 
 	if (PEAL_UNLIKELY((header >> 48 != PEAL_HEADER_VALID) |
 			  (span > rx->head + rx->span - rx->next)))
-		return peal_next_cold(rx, header);
+		return peal_next_failed(rx, header);
 	record->data = rx->data + (rx->next & rx->mask) + rx->align;
 	record->size = (uint32_t)header;
 	record->type = (uint16_t)(header >> 32);
@@ -229,10 +240,10 @@ PEAL_API PEAL_INLINE int peal_next(struct peal_consumer *rx, struct peal_record 
 	uint64_t header;
 
 	if (PEAL_UNLIKELY(!rx->open))
-		return peal_next_cold(rx, 0);
+		return peal_next_failed(rx, 0);
 	header = peal_next_header(rx);
 	if (header == 0)
-		return rx->empty;
+		return rx->ended ? -EPIPE : 0;
 	return peal_take(rx, header, record);
 }
 
