@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * guest.c - attaching to a channel that somebody else made.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/barrier.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/options.h"
+#include "channel/channel.h"
+#include "spawn/adopt.h"
+
+static_assert(PEAL_GUEST_DOORBELLS_MAX <= PEAL_ADOPT_MAX, "a guest's doorbells can be adopted");
+
+/* Tell the host that there is no common language: the first 96 bytes are the same in all. */
+static void refuse(const struct peal_guest_fds *fds)
+{
+	const uint32_t version = PEAL_LAYOUT_VERSION;
+	const uint64_t state = PEAL_STATE_REFUSED, one = 1;
+
+	/* Should any of this fail, the host still sees the guest end. */
+	if (pwrite(fds->guest_segment, &version, sizeof(version),
+		   offsetof(struct peal_segment_header, version)) < 0 ||
+	    pwrite(fds->guest_segment, &state, sizeof(state),
+		   offsetof(struct peal_segment_header, state)) < 0)
+		return;
+	/* By hand, whatever kind they are: they stay the caller's, and so does the error sentence. */
+	for (unsigned int i = 0; i < fds->doorbell_count; i++) {
+		if (send(fds->doorbells[i], &one, 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 &&
+		    errno == ENOTSOCK && write(fds->doorbells[i], &one, sizeof(one)) < 0)
+			return;
+	}
+}
+
+/* Both identities, checked, and that they belong together. */
+static int check_segments(const struct peal_guest_fds *fds, struct peal_segment_header *host,
+			  struct peal_segment_header *guest)
+{
+	int rc = peal_segment_check(fds->host_segment, PEAL_ROLE_HOST, false, host);
+
+	if (rc == 0)
+		rc = peal_segment_check(fds->guest_segment, PEAL_ROLE_GUEST, true, guest);
+	if (rc == -EPROTONOSUPPORT)
+		refuse(fds);
+	if (rc < 0)
+		return rc;
+	if (memcmp(host->channel_id, guest->channel_id, sizeof(host->channel_id)) != 0 ||
+	    host->record_align != guest->record_align ||
+	    host->incompatible_flags != guest->incompatible_flags)
+		return peal_fail(EINVAL, "segments %d and %d are of different channels",
+				 fds->host_segment, fds->guest_segment);
+	if (host->capacity == 0 && guest->capacity == 0)
+		return peal_fail(EINVAL, "the channel has no ring");
+	return 0;
+}
+
+static int check_doorbell_count(const struct peal_channel *channel, bool eventfds,
+				const struct peal_guest_fds *fds)
+{
+	unsigned int rings = (unsigned int)channel->has_ring[TO_GUEST] + channel->has_ring[TO_HOST];
+	unsigned int expected = eventfds ? 2 * rings : rings;
+
+	if (fds->doorbell_count != expected)
+		return peal_fail(EINVAL, "%u doorbell descriptors; this channel has %u",
+				 fds->doorbell_count, expected);
+	return 0;
+}
+
+/* On failure the descriptors that were taken are left behind, for the caller to keep. */
+static int take_doorbells(struct peal_channel *channel, bool eventfds,
+			  const struct peal_guest_fds *fds)
+{
+	const int *next = fds->doorbells;
+	int rc = check_doorbell_count(channel, eventfds, fds);
+
+	for (int ring = 0; ring < RINGS && rc == 0; ring++) {
+		struct peal_doorbell *doorbell = &channel->bells[ring].doorbell;
+
+		if (!channel->has_ring[ring])
+			continue;
+		if (!eventfds) {
+			rc = peal_doorbell_from_fd_take(doorbell, next[0]);
+			next += 1;
+		} else {
+			bool is_tx = peal_channel_is_tx(channel, ring);
+
+			rc = peal_doorbell_from_wakes_take(doorbell, is_tx ? next[0] : next[1],
+							   is_tx ? next[1] : next[0]);
+			next += 2;
+		}
+	}
+	return rc;
+}
+
+static int map_segments(struct peal_channel *channel, const struct peal_guest_fds *fds,
+			const struct peal_segment_header *host,
+			const struct peal_segment_header *guest)
+{
+	int rc = peal_segment_map(&channel->peer, fds->host_segment, host->capacity, false);
+
+	if (rc == 0)
+		rc = peal_segment_map(&channel->own, fds->guest_segment, guest->capacity, true);
+	/* Last of all that can fail: it can not be undone, and says that this role is taken. */
+	if (rc == 0)
+		rc = peal_segment_seal(fds->guest_segment);
+	return rc;
+}
+
+/* From here on the host may rely on all that the header says. */
+static void announce(struct peal_channel *channel)
+{
+	struct peal_segment_header *header = channel->own.header;
+
+	header->writer_pid = (uint32_t)getpid();
+	peal_store_relaxed(&header->compatible_flags,
+			   channel->membarrier ? PEAL_COMPATIBLE_MEMBARRIER : 0);
+	peal_store_release(&header->state, PEAL_STATE_ATTACHED);
+	for (int ring = 0; ring < RINGS; ring++) {
+		if (channel->has_ring[ring])
+			peal_doorbell_signal(&channel->bells[ring].doorbell);
+	}
+}
+
+static int attach(struct peal_channel *channel, const struct peal_guest_fds *fds,
+		  const struct peal_attach_options *options)
+{
+	struct peal_segment_header host, guest;
+	bool eventfds;
+	int rc = check_segments(fds, &host, &guest);
+
+	if (rc == 0)
+		rc = peal_channel_spin_cap(options->spin_max_us, &channel->spin_cap_ns);
+	if (rc < 0)
+		return rc;
+	channel->has_ring[TO_GUEST] = host.capacity != 0;
+	channel->has_ring[TO_HOST] = guest.capacity != 0;
+	channel->membarrier =
+		!(options->flags & PEAL_CHANNEL_NO_MEMBARRIER) && peal_membarrier_register();
+	eventfds = host.incompatible_flags & PEAL_INCOMPATIBLE_EVENTFD;
+	if (eventfds && fds->host_pidfd < 0)
+		return peal_fail(EINVAL, "a channel over eventfds needs %s: they tell of no death",
+				 PEAL_PIDFD_ARG);
+	rc = take_doorbells(channel, eventfds, fds);
+	if (rc == 0 && fds->host_pidfd >= 0)
+		rc = peal_channel_watch(channel, fds->host_pidfd);
+	if (rc == 0)
+		rc = map_segments(channel, fds, &host, &guest);
+	if (rc < 0)
+		return rc;
+	peal_channel_start(channel, host.record_align,
+			   host.compatible_flags & PEAL_COMPATIBLE_MEMBARRIER);
+	announce(channel);
+	return 0;
+}
+
+/* Undo a failed attach() without closing what is still the caller's. */
+static void abandon(struct peal_channel *channel)
+{
+	for (int ring = 0; ring < RINGS; ring++) {
+		channel->bells[ring].doorbell.wait_fd = -1;
+		channel->bells[ring].doorbell.signal_fd = -1;
+	}
+	peal_segment_unmap(&channel->own);
+	peal_channel_close(channel);
+}
+
+int peal_attach_fds(struct peal_channel **channel, const struct peal_guest_fds *fds,
+		    const struct peal_attach_options *options)
+{
+	struct peal_attach_options checked;
+	struct peal_channel *made;
+	int rc = peal_options_copy(&checked, sizeof(checked), sizeof(checked), options);
+
+	if (rc < 0)
+		return rc;
+	if (checked.flags & ~PEAL_CHANNEL_NO_MEMBARRIER)
+		return peal_fail(EINVAL, "unknown attach flags %#x", checked.flags);
+	made = peal_channel_alloc();
+	if (!made)
+		return peal_fail_errno("allocating a channel");
+	rc = attach(made, fds, &checked);
+	if (rc < 0) {
+		abandon(made);
+		return rc;
+	}
+	/* The mappings stay; the descriptors have done their work. */
+	close(fds->host_segment);
+	close(fds->guest_segment);
+	if (fds->host_pidfd >= 0)
+		close(fds->host_pidfd);
+	*channel = made;
+	return 0;
+}
+
+/* The descriptors that the command line names, in the order that peal_spawn() gave them. */
+static int collect(int *argc, char **argv, struct peal_guest_fds *fds)
+{
+	enum { SEGMENTS, DOORBELLS, PIDFD, KINDS };
+	struct peal_adopted found[KINDS] = {
+		[SEGMENTS] = {.arg = PEAL_SEGMENT_ARG},
+		[DOORBELLS] = {.arg = PEAL_DOORBELL_ARG},
+		[PIDFD] = {.arg = PEAL_PIDFD_ARG},
+	};
+	int rc = peal_adopt_args(argc, argv, found, KINDS);
+
+	if (rc < 0)
+		return rc;
+	if (found[SEGMENTS].count == 0 && found[DOORBELLS].count == 0 && found[PIDFD].count == 0)
+		return peal_fail(ENOENT, "no %s on the command line: not started as a guest",
+				 PEAL_SEGMENT_ARG);
+	if (found[SEGMENTS].count != 2)
+		return peal_fail(EINVAL, "%s is given %zu times, expected twice: host, guest",
+				 PEAL_SEGMENT_ARG, found[SEGMENTS].count);
+	if (found[PIDFD].count > 1)
+		return peal_fail(EINVAL, "%s is given %zu times, expected once at most",
+				 PEAL_PIDFD_ARG, found[PIDFD].count);
+	*fds = (struct peal_guest_fds){
+		.host_segment = found[SEGMENTS].fds[0],
+		.guest_segment = found[SEGMENTS].fds[1],
+		.doorbell_count = (unsigned int)found[DOORBELLS].count,
+		.host_pidfd = found[PIDFD].count ? found[PIDFD].fds[0] : -1,
+	};
+	memcpy(fds->doorbells, found[DOORBELLS].fds, sizeof(fds->doorbells));
+	return 0;
+}
+
+int peal_attach_args(struct peal_channel **channel, int *argc, char **argv,
+		     const struct peal_attach_options *options)
+{
+	const size_t bytes = ((size_t)*argc + 1) * sizeof(*argv);
+	const int argc_before = *argc;
+	char **argv_before = malloc(bytes);
+	struct peal_guest_fds fds;
+	int rc;
+
+	if (!argv_before)
+		return peal_fail_errno("allocating");
+	memcpy(argv_before, argv, bytes);
+	rc = collect(argc, argv, &fds);
+	if (rc == 0)
+		rc = peal_attach_fds(channel, &fds, options);
+	if (rc < 0) {
+		*argc = argc_before;
+		memcpy(argv, argv_before, bytes);
+	}
+	free(argv_before);
+	return rc;
+}
