@@ -1,0 +1,42 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# What is installed is enough: the quick example builds against an installed copy that pkg-config
+# finds, shared and static, and runs.
+# usage: installed.sh SOURCE-ROOT BUILD-ROOT CC
+set -u
+root=$1 build=$2 cc=$3
+. "$root/tests/api/tally.sh"
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+check "meson installs" meson install -C "$build" --no-rebuild --destdir "$work"
+pc=$(find "$work" -name peal.pc)
+libdir=$(dirname "$(dirname "${pc:-/nowhere/at/all}")")
+export PKG_CONFIG_PATH="${pc%/*}" PKG_CONFIG_SYSROOT_DIR="$work"
+
+# builds OUTPUT EXTRA-LINK-ARGUMENTS...
+builds() {
+	output=$1
+	shift
+	# shellcheck disable=SC2046 # words are meant
+	$cc -std=gnu11 -Wall -Wextra -Werror -O2 "$root/examples/quick.c" -o "$output" \
+		$(pkg-config --cflags --libs peal) "$@"
+}
+
+says_hello() {
+	answer=$(LD_LIBRARY_PATH=$libdir "$1") && [ "$answer" = "the plugin says: hello, ring" ]
+}
+
+uses_the_shared_one() {
+	readelf -d "$1" | grep -q 'NEEDED.*libpeal\.so\.0'
+}
+
+check "the quick example builds, shared" builds "$work/quick" "-L$libdir"
+check "it is linked with libpeal.so.0" uses_the_shared_one "$work/quick"
+check "it runs" says_hello "$work/quick"
+check "the quick example builds, static" builds "$work/quick-static" -static "-L$libdir"
+check "it runs, static" says_hello "$work/quick-static"
+check "it builds without optimisation" builds "$work/quick-O0" -O0 "-L$libdir"
+check "it runs, -O0" says_hello "$work/quick-O0"
+finish

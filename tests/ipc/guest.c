@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * guest.c - the plugin of the tests: does what its first argument says.
+ *
+ * Exits with 0 when all went as it should, with 1 when not, and with 2 when it could not attach.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "ipc/ipc.h"
+
+static struct peal_channel *channel;
+static char **arguments;
+/* As they were on the command line, before attaching took them. */
+static int host_segment = -1;
+
+static uint64_t number(int index)
+{
+	return strtoull(arguments[index], NULL, 10);
+}
+
+/* echo: send back what comes, until the host is gone. */
+static int echo(void)
+{
+	static unsigned char buffer[1 << 20];
+	uint16_t type = 0;
+	int64_t size;
+
+	for (;;) {
+		size = peal_recv(peal_rx(channel), buffer, sizeof(buffer), &type, PEAL_FOREVER);
+		if (size < 0)
+			return size != -EPIPE;
+		if (peal_send(peal_tx(channel), buffer, (size_t)size, type, PEAL_FOREVER) < 0)
+			return 1;
+	}
+}
+
+/* receive COUNT MAX PAUSE-EVERY: check the stream, then answer with one empty record. */
+static int receive(void)
+{
+	if (stream_receive(peal_rx(channel), 0, number(2), number(3), number(4)) < 0)
+		return 1;
+	return peal_tx(channel) && peal_send(peal_tx(channel), NULL, 0, 0, PEAL_FOREVER) < 0;
+}
+
+/* send COUNT MAX BATCH, then end. */
+static int send_stream(void)
+{
+	return stream_send(peal_tx(channel), 0, number(2), number(3), (unsigned int)number(4)) < 0;
+}
+
+/* send-and-die COUNT MAX: killed with everything committed and nothing closed. */
+static int send_and_die(void)
+{
+	if (stream_send(peal_tx(channel), 0, number(2), number(3), 1) < 0)
+		return 1;
+	return raise(SIGKILL);
+}
+
+/* stall: attached, and neither reads nor writes. */
+static int stall(void)
+{
+	for (;;)
+		pause();
+	return 0;
+}
+
+/* wait: for a record that never comes; 0 when told that the host is gone. */
+static int wait_for_host(void)
+{
+	struct peal_record record;
+
+	return peal_next_wait(peal_rx(channel), &record, PEAL_FOREVER) != -EPIPE;
+}
+
+/* wait-space: fill the ring and wait for room that never comes. */
+static int wait_for_space(void)
+{
+	for (;;) {
+		int rc = peal_send(peal_tx(channel), "12345678", 8, 0, PEAL_FOREVER);
+
+		if (rc < 0)
+			return rc != -EPIPE;
+	}
+}
+
+/* close: leave in good order after one record. */
+static int close_early(void)
+{
+	int rc = peal_send(peal_tx(channel), "bye", 3, 0, PEAL_FOREVER);
+
+	channel = peal_channel_close(channel);
+	return rc < 0;
+}
+
+/* leave-grandchild: a process that holds all our descriptors outlives us. */
+static int leave_grandchild(void)
+{
+	if (fork() == 0) {
+		alarm(5); /* its end, far beyond that of the test */
+		return stall();
+	}
+	peal_send(peal_tx(channel), "forked", 6, 0, PEAL_FOREVER);
+	return raise(SIGKILL);
+}
+
+/* probe: everything that the kernel must refuse on the host's segment. Answers with one byte each:
+ * 1 refused as it should be. */
+static int probe(void)
+{
+	unsigned char answers[7];
+	void *map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, host_segment, 0);
+
+	answers[0] = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, host_segment, 0) ==
+			     MAP_FAILED &&
+		     errno == EPERM;
+	answers[1] = map != MAP_FAILED && mprotect(map, 4096, PROT_READ | PROT_WRITE) < 0 &&
+		     errno == EACCES;
+	answers[2] = ftruncate(host_segment, 0) < 0 && errno == EPERM;
+	answers[3] = ftruncate(host_segment, 1 << 30) < 0 && errno == EPERM;
+	answers[4] =
+		fallocate(host_segment, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096) < 0 &&
+		errno == EPERM;
+	answers[5] = pwrite(host_segment, "x", 1, 0) < 0 && errno == EPERM;
+	answers[6] = fcntl(host_segment, F_ADD_SEALS, F_SEAL_WRITE) < 0 && errno == EPERM;
+	return peal_send(peal_tx(channel), answers, sizeof(answers), 0, PEAL_FOREVER) < 0;
+}
+
+/* What happens before attaching. */
+static void before_attach(int argc)
+{
+	if (strcmp(arguments[1], "exit-before") == 0)
+		_exit((int)number(2));
+	if (strcmp(arguments[1], "abort-before") == 0)
+		abort();
+	if (strcmp(arguments[1], "sleep-before") == 0)
+		stall();
+	if (strcmp(arguments[1], "probe") != 0)
+		return;
+	for (int i = 1; i < argc; i++) {
+		if (strncmp(arguments[i], "--segment-fd=", 13) == 0 && host_segment < 0)
+			host_segment = fcntl(atoi(arguments[i] + 13), F_DUPFD_CLOEXEC, 3);
+	}
+}
+
+static int attach(int argc)
+{
+	struct peal_attach_options options = {.size = sizeof(options)};
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(arguments[i], "no-membarrier") == 0)
+			options.flags = PEAL_CHANNEL_NO_MEMBARRIER;
+		if (strcmp(arguments[i], "spin") == 0)
+			options.spin_max_us = 1000000;
+	}
+	return peal_attach_args(&channel, &argc, arguments, &options);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		int (*run)(void);
+	} modes[] = {
+		{"echo", echo},
+		{"receive", receive},
+		{"send", send_stream},
+		{"send-and-die", send_and_die},
+		{"stall", stall},
+		{"wait", wait_for_host},
+		{"wait-space", wait_for_space},
+		{"close", close_early},
+		{"leave-grandchild", leave_grandchild},
+		{"probe", probe},
+	};
+	int rc;
+
+	arguments = argv;
+	if (argc < 2)
+		return 2;
+	before_attach(argc);
+	rc = attach(argc);
+	if (rc < 0) {
+		fprintf(stderr, "guest: %s\n", peal_last_error());
+		return 2;
+	}
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (strcmp(argv[1], modes[i].name) == 0)
+			return modes[i].run();
+	}
+	return 2;
+}

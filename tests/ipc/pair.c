@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include <string.h>
+
+#include "harness.h"
+#include "ipc/pair.h"
+
+struct pair pair_start(const struct peal_channel_options *options, const char *mode, const char *a,
+		       const char *b, const char *c)
+{
+	char *argv[] = {
+		harness_helper("guest"), strdupa(mode), strdupa(a), strdupa(b), strdupa(c), NULL};
+	struct pair pair;
+
+	assert_ok(peal_channel_create(&pair.channel, options));
+	assert_ok(peal_spawn(&pair.child, pair.channel, argv, NULL));
+	assert_ok(peal_child_wait_ready(pair.child, pair.channel, PEAL_FOREVER));
+	return pair;
+}
+
+void pair_finish(struct pair *pair)
+{
+	struct peal_child_status status;
+
+	pair->channel = peal_channel_close(pair->channel);
+	assert_ok(peal_child_wait(pair->child, PEAL_FOREVER, &status));
+	ck_assert_int_eq(status.state, PEAL_CHILD_EXITED);
+	ck_assert_int_eq(status.value, 0);
+	pair->child = peal_child_free(pair->child);
+}
+
+void pair_kill(struct pair *pair)
+{
+	pair->channel = peal_channel_close(pair->channel);
+	pair->child = peal_child_free(pair->child);
+}
