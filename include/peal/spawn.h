@@ -52,8 +52,7 @@ struct peal_spawn_options {
 };
 
 /* A descriptor to inherit; "ARG=N" is appended to the child's argv, N being its number. At the very
- * end, so that the program may be a launcher or an interpreter; a guest does not look behind a "--"
- * that reaches it. */
+ * end, so that the program may be a launcher or an interpreter. */
 struct peal_spawn_fd {
 	const char *arg; /* such as "--doorbell-fd"; may repeat */
 	int fd;          /* at least 3, each once; stays the caller's, and close-on-exec here */

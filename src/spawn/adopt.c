@@ -78,7 +78,7 @@ static int find_all(struct search *search, int argc, char **argv)
 	struct hit hit;
 	int rc;
 
-	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+	for (int i = 1; i < argc; i++) {
 		if (!match(search, argv, i, &hit))
 			continue;
 		rc = add(search, &hit);
@@ -94,14 +94,12 @@ static void remove_all(const struct search *search, int *argc, char **argv)
 	struct hit hit;
 	int from = 1, to = 1;
 
-	while (from < *argc && strcmp(argv[from], "--") != 0) {
+	while (from < *argc) {
 		if (match(search, argv, from, &hit))
 			from += hit.words;
 		else
 			argv[to++] = argv[from++];
 	}
-	while (from < *argc)
-		argv[to++] = argv[from++];
 	/* Without arguments at all there is nothing to end anew, and *argc may be 0. */
 	if (to < *argc) {
 		argv[to] = NULL;

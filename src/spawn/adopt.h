@@ -18,7 +18,8 @@ struct peal_adopted {
 
 /*
  * peal_adopt_args() - find "ARG=N" and "ARG N" for every wanted ARG, and take them out of argv
- * @argc, @argv: as main() got them; argv[0] is passed over; a "--" ends the search
+ * @argc, @argv: as main() got them; argv[0] is passed over, a "--" is nothing special: the
+ *               host appends its arguments whatever the guest's own are
  * @wanted: the names in, the descriptors out
  * @wanted_count: how many names
  *
