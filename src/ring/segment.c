@@ -112,7 +112,12 @@ static int add_seals(int fd, int seals)
 
 int peal_segment_seal(int fd)
 {
-	return add_seals(fd, SEALS_WRITER);
+	int rc = add_seals(fd, SEALS_WRITER);
+
+	/* Of two who attach at the same time, the second finds the file sealed against seals. */
+	if (rc == -EPERM)
+		return peal_fail(EBUSY, "segment %d has its writer already", fd);
+	return rc;
 }
 
 int peal_segment_create(const struct peal_segment_spec *spec)

@@ -68,7 +68,8 @@ int peal_segment_check(int fd, enum peal_role role, bool ours, struct peal_segme
  */
 int peal_segment_map(struct peal_segment *segment, int fd, uint64_t capacity, bool writable);
 
-/* peal_segment_seal() - by the writer, after mapping. Return: 0 or a negative errno. */
+/* peal_segment_seal() - by the writer, after mapping. Return: 0; -EBUSY when another writer was
+ * faster (unmap at once); another negative errno. */
 int peal_segment_seal(int fd);
 
 /* peal_segment_unmap() - harmless when not mapped. */
