@@ -19,9 +19,9 @@ void peal_producer_init(struct peal_producer *tx, const struct peal_ring_spec *s
 	tx->staged = spec->start;
 	/* One header stays free for the terminator behind the last record (P2). */
 	tx->limit = spec->start + spec->capacity - spec->align;
-	tx->record_max = spec->capacity - 2 * spec->align;
-	if (tx->record_max > UINT32_MAX)
-		tx->record_max = UINT32_MAX;
+	tx->size_end = spec->capacity - 2 * spec->align + 1;
+	if (tx->size_end > UINT64_C(1) << 32)
+		tx->size_end = UINT64_C(1) << 32; /* the header has 32 bits for it */
 	tx->shared_tail = &spec->own->tail;
 	tx->head = &spec->peer->head;
 	peal_wake_init(&tx->wake, spec, &spec->own->space_wait, &spec->peer->data_wait,
@@ -51,7 +51,7 @@ static int refuse(const struct peal_producer *tx)
 
 size_t peal_record_max(const struct peal_producer *tx)
 {
-	return tx->record_max;
+	return tx->size_end > 0 ? tx->size_end - 1 : 0;
 }
 
 static bool has_room(const struct peal_producer *tx, uint64_t span)
@@ -80,9 +80,9 @@ int peal_reserve_cold(struct peal_producer *tx, size_t size, void **payload)
 
 	if (!tx->open)
 		return refuse(tx);
-	if (size > tx->record_max)
-		return peal_fail(EMSGSIZE, "a record of %zu bytes; this ring takes at most %llu",
-				 size, (unsigned long long)tx->record_max);
+	if (size >= tx->size_end)
+		return peal_fail(EMSGSIZE, "a record of %zu bytes; this ring takes at most %zu",
+				 size, peal_record_max(tx));
 	rc = reload_head(tx);
 	if (rc < 0)
 		return rc;

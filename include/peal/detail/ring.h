@@ -66,7 +66,7 @@ struct peal_producer {
 	uint64_t staged;     /* position behind what is staged; equals tail when nothing is */
 	uint64_t limit;      /* the position that staged may not pass, from the last head seen */
 	uint64_t reserved;   /* bytes reserved + 1; 0 without a reservation */
-	uint64_t record_max;
+	uint64_t size_end;   /* the first payload size that is refused; 0 refuses all */
 	uint64_t *shared_tail; /* for observers */
 	struct peal_wake wake;
 	uint64_t first;       /* header of the first staged record, held back until publishing */
@@ -120,9 +120,10 @@ PEAL_HELPER uint64_t *peal_word_at(const struct peal_producer *tx, uint64_t posi
 
 PEAL_API PEAL_INLINE int peal_reserve(struct peal_producer *tx, size_t size, void **payload)
 {
-	/* Two conditions, one branch: a huge @size must not wrap around in the sum. Full means that
-	 * the record and the terminator behind it do not fit; the limit has the terminator in it. */
-	if (PEAL_UNLIKELY((size > tx->record_max) |
+	/* Two conditions, one branch: a huge @size must not wrap around in the sum, and a handle of
+	 * zeros must refuse even size 0. Full means that the record and the terminator behind it do
+	 * not fit; the limit has the terminator in it. */
+	if (PEAL_UNLIKELY((size >= tx->size_end) |
 			  (peal_record_span(size, tx->align) > tx->limit - tx->staged)))
 		return peal_reserve_cold(tx, size, payload); /* P0 */
 	tx->reserved = size + 1;
