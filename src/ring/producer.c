@@ -30,12 +30,13 @@ void peal_producer_init(struct peal_producer *tx, const struct peal_ring_spec *s
 	tx->open = 1;
 }
 
-/* From now on every call is refused: no room, no reservation. */
+/* From now on every call is refused: no room, no reservation, nothing staged. */
 __attribute__((cold)) static int close_ring(struct peal_producer *tx, int error, const char *reason)
 {
 	tx->open = 0;
 	tx->error = -error;
 	tx->reason = reason;
+	tx->staged = tx->tail;
 	tx->limit = tx->staged;
 	tx->reserved = 0;
 	return peal_fail(error, "%s", reason);

@@ -177,7 +177,7 @@ PEAL_API PEAL_INLINE int peal_stage(struct peal_producer *tx, size_t size, uint1
 PEAL_API PEAL_INLINE int peal_publish(struct peal_producer *tx)
 {
 	if (tx->staged == tx->tail)
-		return 0;
+		return PEAL_LIKELY(tx->open) ? 0 : peal_commit_cold(tx, 0, 0); /* refuses */
 	return peal_publish_to(tx, tx->first, tx->staged);
 }
 
