@@ -271,7 +271,8 @@ PEAL_API PEAL_INLINE int peal_release(struct peal_consumer *rx)
 
 PEAL_API PEAL_INLINE int peal_release_to(struct peal_consumer *rx, const struct peal_record *record)
 {
-	if (PEAL_UNLIKELY((!rx->open) | (record->end - rx->head > rx->next - rx->head)))
+	/* Minus one, so that the end of what is released already wraps and is refused. */
+	if (PEAL_UNLIKELY((!rx->open) | (record->end - rx->head - 1 >= rx->next - rx->head)))
 		return peal_release_cold(rx, record->end);
 	return peal_release_at(rx, record->end);
 }
