@@ -46,6 +46,8 @@ int peal_next_cold(struct peal_consumer *rx, uint64_t header)
 {
 	if (!rx->open)
 		return refuse(rx);
+	if (header == 0)
+		return peal_fail(EPIPE, "the producer is gone");
 	if (header >> 48 != PEAL_HEADER_VALID)
 		return break_ring(rx, EPROTO,
 				  "the producer wrote a record header that is not valid");
@@ -107,7 +109,7 @@ int peal_arm_data(struct peal_consumer *rx)
 	if (header == 0 && !rx->ended)
 		return 0;
 	peal_wake_disarm(&rx->wake);
-	return header == 0 ? -EPIPE : 1;
+	return header == 0 ? peal_next_cold(rx, 0) : 1;
 }
 
 int peal_disarm_data(struct peal_consumer *rx)
@@ -139,6 +141,8 @@ static int sleep_for_data(struct peal_consumer *rx, uint64_t deadline_ns, uint64
 		*header = peal_next_header(rx);
 		if (*header != 0)
 			return 0;
+		if (slept == -EPIPE)
+			return peal_next_cold(rx, 0);
 		if (slept < 0)
 			return slept;
 		peal_wake_spurious(&rx->wake);

@@ -21,7 +21,6 @@
 #ifndef PEAL_DETAIL_RING_H
 #define PEAL_DETAIL_RING_H
 
-#include <errno.h>
 #include <string.h>
 
 #include <peal/detail/atomic.h>
@@ -244,7 +243,7 @@ PEAL_API PEAL_INLINE int peal_next(struct peal_consumer *rx, struct peal_record 
 		return peal_next_failed(rx, 0);
 	header = peal_next_header(rx);
 	if (header == 0)
-		return rx->ended ? -EPIPE : 0;
+		return PEAL_LIKELY(!rx->ended) ? 0 : peal_next_failed(rx, 0);
 	return peal_take(rx, header, record);
 }
 
