@@ -193,7 +193,9 @@ int peal_segment_check(int fd, enum peal_role role, bool ours, struct peal_segme
 	length = pread(fd, &copy, sizeof(copy), 0);
 	if (length != (ssize_t)sizeof(copy) || copy.magic != PEAL_LAYOUT_MAGIC)
 		return peal_fail(EINVAL, "descriptor %d is not a Peal segment: wrong magic", fd);
-	header->version = copy.version;
+	if (copy.version != PEAL_LAYOUT_VERSION ||
+	    (copy.incompatible_flags & ~PEAL_INCOMPATIBLE_KNOWN) != 0)
+		header->version = copy.version; /* for whoever must tell the other side */
 	if (copy.version != PEAL_LAYOUT_VERSION)
 		return peal_fail(EPROTONOSUPPORT,
 				 "segment %d has layout version %u, this side has %u", fd,
