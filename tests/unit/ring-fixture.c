@@ -196,8 +196,10 @@ unsigned int fill_ring(struct ring_fixture *f)
 	void *payload;
 	int rc;
 
-	while ((rc = peal_reserve(&f->tx, 0, &payload)) == 0)
+	while ((rc = peal_reserve(&f->tx, 0, &payload)) == 0) {
 		assert_ok(peal_commit(&f->tx, 0, (uint16_t)count++));
+		ck_assert_uint_le(count, f->variant.capacity / f->variant.align);
+	}
 	ck_assert_int_eq(rc, -EAGAIN);
 	return count;
 }

@@ -130,13 +130,28 @@ START_TEST(both_sides_see_the_same_memory)
 }
 END_TEST
 
+/* The address space that this process takes up, in pages. */
+static unsigned long address_space(void)
+{
+	FILE *file = fopen("/proc/self/statm", "re");
+	unsigned long pages = 0;
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_eq(fscanf(file, "%lu", &pages), 1);
+	fclose(file);
+	return pages;
+}
+
 START_TEST(a_mapping_that_fails_leaves_nothing)
 {
+	const uint64_t huge = UINT64_C(1) << 30; /* not to be mistaken for a buffer of stdio */
+	unsigned long before = address_space();
 	struct peal_segment segment = {.header = NULL, .capacity = 7};
 	int fd = create(4096), closed = dup(fd);
 
 	close(closed);
-	assert_fails(peal_segment_map(&segment, closed, 4096, true), EBADF, "mapping a segment");
+	assert_fails(peal_segment_map(&segment, closed, huge, true), EBADF, "mapping a segment");
+	ck_assert_uint_lt(address_space() - before, huge / 4096);
 	assert_ok(peal_segment_seal(fd));
 	assert_fails(peal_segment_map(&segment, fd, 4096, true), EPERM, "mapping a segment");
 	ck_assert_ptr_null(segment.header);
@@ -412,11 +427,11 @@ END_TEST
 /* A memfd with this header, of this size, under these seals. */
 static int forge(const struct peal_segment_header *header, off_t size, int seals)
 {
+	const size_t length = (size_t)size < sizeof(*header) ? (size_t)size : sizeof(*header);
 	int fd = memfd_create("forged", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	ck_assert_int_eq(ftruncate(fd, size), 0);
-	if (size > 0)
-		ck_assert_int_eq(pwrite(fd, header, sizeof(*header), 0), sizeof(*header));
+	ck_assert_int_eq(pwrite(fd, header, length, 0), length);
 	ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, seals), 0);
 	return fd;
 }
@@ -529,9 +544,13 @@ START_TEST(a_file_of_another_size_is_refused)
 	const struct {
 		off_t size;
 		const char *words;
-	} cases[] = {{0, "wrong magic"},       {896, "does not match"}, /* the header alone */
-		     {4096, "does not match"}, {8191, "does not match"},
-		     {8193, "does not match"}, {12288, "does not match"}};
+	} cases[] = {{0, "wrong magic"},
+		     {100, "wrong magic"},
+		     /* a part of the header */ {896, "does not match"}, /* the header alone */
+		     {4096, "does not match"},
+		     {8191, "does not match"},
+		     {8193, "does not match"},
+		     {12288, "does not match"}};
 	struct peal_segment_header header = good_header();
 
 	for (size_t i = 0; i < LENGTH(cases); i++)

@@ -497,17 +497,6 @@ START_TEST(a_false_word_seen_on_waking_breaks_the_ring)
 }
 END_TEST
 
-START_TEST(a_false_head_seen_on_arming_leaves_the_word_even)
-{
-	open_variant(_i);
-	fill_ring(&f);
-	f.guest_rw.header->head = f.tx.tail + f.variant.align;
-	assert_fails(peal_arm_space(&f.tx, 0), EPROTO, "wrote a position");
-	ck_assert_uint_eq(f.host_rw.header->space_wait & 1, 0);
-	ring_close(&f);
-}
-END_TEST
-
 /* --- Foreign event loops ----------------------------------------------------------------------- */
 
 START_TEST(arming_promises_a_bell)
@@ -736,6 +725,35 @@ static void stage_until_full(void)
 	ck_assert_int_eq(peal_arm_data(&f.rx), 0);
 }
 
+static void write_false_head_on_ring(struct ring_fixture *fixture)
+{
+	fixture->guest_rw.header->head = fixture->tx.tail + fixture->variant.align;
+}
+
+START_TEST(room_that_comes_while_arming_keeps_awake)
+{
+	open_variant(_i);
+	stage_until_full();
+	f.tx_bell.on_ring = release_one_on_ring;
+	ck_assert_int_eq(peal_arm_space(&f.tx, 0), 1);
+	ck_assert_int_eq(f.tx_bell.rings, 1);
+	ck_assert_uint_eq(f.host_rw.header->space_wait, 2);
+	ring_close(&f);
+}
+END_TEST
+
+START_TEST(a_false_head_seen_on_arming_leaves_the_word_even)
+{
+	open_variant(_i);
+	stage_until_full();
+	f.tx_bell.on_ring = write_false_head_on_ring;
+	assert_fails(peal_arm_space(&f.tx, 0), EPROTO, "wrote a position");
+	ck_assert_int_eq(f.tx_bell.rings, 1);
+	ck_assert_uint_eq(f.host_rw.header->space_wait, 2);
+	ring_close(&f);
+}
+END_TEST
+
 START_TEST(room_that_comes_while_spinning_costs_no_sleep)
 {
 	void *payload;
@@ -765,6 +783,7 @@ START_TEST(a_little_room_is_spun_for_more_but_not_slept_for)
 	/* An eighth of the ring never came; the one record that fits decides in the end. */
 	ck_assert_uint_ge(peal_now_ns() - begin, budget);
 	ck_assert_int_eq(f.tx_bell.waits, 0);
+	ck_assert_uint_eq(f.host_rw.header->space_wait, 0); /* not even armed */
 	ring_close(&f);
 }
 END_TEST
@@ -971,6 +990,7 @@ int main(void)
 			{room_that_a_dead_consumer_made_is_room, RING_VARIANTS},
 			{a_false_word_seen_on_waking_breaks_the_ring, BOTH_SIDES},
 			{a_false_head_seen_on_arming_leaves_the_word_even, RING_VARIANTS},
+			{room_that_comes_while_arming_keeps_awake, RING_VARIANTS},
 			{arming_promises_a_bell, BOTH_SIDES},
 			{arming_is_refused_when_there_is_no_need_to_sleep, BOTH_SIDES},
 			{disarming_learns_of_death_and_the_next_call_tells, BOTH_SIDES},
