@@ -90,7 +90,8 @@ PEAL_API struct peal_channel *peal_channel_close(struct peal_channel *channel);
  * @child: the new process
  * @argv, @options: as in peal_spawn_fds()
  *
- * The program finds its end with peal_attach_args(). A channel has one guest in its life.
+ * The program finds its end with peal_attach_args(). A channel has one guest in its life. Not while
+ * another thread uses the producer or the consumer.
  *
  * Return: as peal_spawn_fds(), and -EBUSY when the guest's end was given away before. On failure
  * the channel is as before and may be spawned on again.
@@ -102,8 +103,9 @@ PEAL_API int peal_spawn(struct peal_child **child, struct peal_channel *channel,
  * peal_child_wait_ready() - wait until the guest has attached
  *
  * Return: 0; -EPIPE when it ended before (peal_last_error() says how, peal_child_wait() tells in
- * figures); -EPROTONOSUPPORT when it refused for want of a common layout version (the sentence
- * names both); -ETIMEDOUT, -EAGAIN. Cancellation point.
+ * figures; it is given up to a second to end, but for PEAL_TRY); -EPROTONOSUPPORT when it refused for
+ * want of a common layout version (the sentence names both); -ETIMEDOUT, -EAGAIN. Cancellation
+ * point.
  */
 PEAL_API int peal_child_wait_ready(struct peal_child *child, struct peal_channel *channel,
 				   uint64_t deadline_ns);

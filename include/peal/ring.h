@@ -137,7 +137,8 @@ PEAL_API PEAL_INLINE int peal_next(struct peal_consumer *rx, struct peal_record 
 /**
  * peal_next_wait() - the same, waiting for a record until @deadline_ns
  *
- * PEAL_TRY differs from peal_next() in that it asks the kernel whether the peer still lives.
+ * PEAL_TRY differs from peal_next() in that it asks the kernel whether the peer still lives. Release
+ * before you wait: a producer that needs the room of records which you hold waits for you.
  *
  * Return: 1; -EAGAIN for PEAL_TRY, -ETIMEDOUT at the deadline; -EPIPE as above.
  */
@@ -210,7 +211,7 @@ PEAL_API int peal_disarm_data(struct peal_consumer *rx);
 
 /**
  * peal_arm_space() - the same for a producer that waits for room
- * @size: the payload that it wants to reserve
+ * @size: the payload that it wants to reserve; a reservation that stands is given up
  *
  * Return: 0 when armed; 1 when there is room already; -EMSGSIZE, -EPIPE as peal_reserve().
  */

@@ -34,3 +34,8 @@ const struct timespec *peal_time_left(uint64_t deadline_ns, struct timespec *lef
 	left->tv_nsec = (long)(ns % NSEC_PER_SEC);
 	return left;
 }
+
+bool peal_deadline_passed(uint64_t deadline_ns)
+{
+	return deadline_ns != PEAL_FOREVER && peal_now_ns() >= deadline_ns;
+}

@@ -2,6 +2,7 @@
 #ifndef PEAL_BASE_CLOCK_H
 #define PEAL_BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -14,5 +15,8 @@
  * Return: @left, zero when the deadline has passed or is PEAL_TRY; NULL for PEAL_FOREVER.
  */
 const struct timespec *peal_time_left(uint64_t deadline_ns, struct timespec *left);
+
+/* peal_deadline_passed() - PEAL_TRY always has. For loops that somebody else may keep awake. */
+bool peal_deadline_passed(uint64_t deadline_ns);
 
 #endif

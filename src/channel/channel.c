@@ -3,9 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -231,23 +230,29 @@ int peal_channel_peer_fd(const struct peal_channel *channel)
 	return channel->open ? channel->peer_pidfd : -1;
 }
 
+void peal_channel_watch_take(struct peal_channel *channel, int pidfd)
+{
+	peal_fd_close(&channel->peer_pidfd);
+	channel->peer_pidfd = pidfd;
+	for (int ring = 0; ring < RINGS; ring++)
+		peal_doorbell_watch(&channel->bells[ring].doorbell, pidfd);
+}
+
 int peal_channel_watch(struct peal_channel *channel, int pidfd)
 {
+	siginfo_t info;
 	int copy;
 
 	if (!channel->open)
 		return peal_fail(EBADFD,
 				 "this channel belongs to the process that forked this one");
-	/* Signal 0 tests and sends nothing; EBADF alone means that it is no pidfd. */
-	if (syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) < 0 && errno == EBADF)
+	/* A question only, of a process that need not be our child; EBADF means that it is no pidfd. */
+	if (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT) < 0 && errno != ECHILD)
 		return peal_fail(EBADF, "descriptor %d is not a pidfd", pidfd);
 	copy = fcntl(pidfd, F_DUPFD_CLOEXEC, PEAL_FD_MIN);
 	if (copy < 0)
 		return peal_fail_errno("keeping the peer's pidfd");
-	peal_fd_close(&channel->peer_pidfd);
-	channel->peer_pidfd = copy;
-	for (int ring = 0; ring < RINGS; ring++)
-		peal_doorbell_watch(&channel->bells[ring].doorbell, copy);
+	peal_channel_watch_take(channel, copy);
 	return 0;
 }
 

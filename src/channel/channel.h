@@ -52,7 +52,7 @@ struct peal_channel {
 /* peal_channel_alloc() - a zeroed channel with no descriptor in it; NULL: no memory, errno. */
 struct peal_channel *peal_channel_alloc(void);
 
-/* peal_channel_spin_cap_ns() - from the option in µs; -EINVAL for nonsense. */
+/* peal_channel_spin_cap() - from the option in µs; -EINVAL for nonsense. */
 int peal_channel_spin_cap(int32_t spin_max_us, uint64_t *cap_ns);
 
 /* peal_channel_start() - segments are mapped, doorbells are there: set up producer and consumer.
@@ -61,6 +61,9 @@ void peal_channel_start(struct peal_channel *channel, uint32_t align, bool peer_
 
 /* peal_channel_trust_membarrier() - the peer has promised: drop the fence, if ours is there too. */
 void peal_channel_trust_membarrier(struct peal_channel *channel);
+
+/* peal_channel_watch_take() - the peer's pidfd, ours from now on. */
+void peal_channel_watch_take(struct peal_channel *channel, int pidfd);
 
 /* peal_channel_is_tx() - is this the ring that we produce into? */
 static inline bool peal_channel_is_tx(const struct peal_channel *channel, int ring)

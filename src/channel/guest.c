@@ -4,9 +4,10 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/barrier.h"
@@ -18,36 +19,59 @@
 
 static_assert(PEAL_GUEST_DOORBELLS_MAX <= PEAL_ADOPT_MAX, "a guest's doorbells can be adopted");
 
-/* Tell the host that there is no common language: the first 96 bytes are the same in all. */
+/* Ring by a duplicate: the descriptor itself stays the caller's. */
+static void ring_once(int fd)
+{
+	PEAL_FD_AUTO copy = fcntl(fd, F_DUPFD_CLOEXEC, PEAL_FD_MIN);
+	struct peal_doorbell doorbell;
+
+	if (copy >= 0 && peal_doorbell_from_fd_take(&doorbell, copy) == 0)
+		peal_doorbell_signal(&doorbell);
+	else if (copy >= 0 && peal_fd_is_anon(copy, "[eventfd]"))
+		peal_wake_notify(copy);
+}
+
+/* Tell the host that there is no common language: the first 96 bytes are the same in all. The
+ * guest's segment was found to be one. Should this fail, the host still sees the guest end. */
 static void refuse(const struct peal_guest_fds *fds)
 {
 	const uint32_t version = PEAL_LAYOUT_VERSION;
-	const uint64_t state = PEAL_STATE_REFUSED, one = 1;
+	const uint64_t state = PEAL_STATE_REFUSED;
 
-	/* Should any of this fail, the host still sees the guest end. */
 	if (pwrite(fds->guest_segment, &version, sizeof(version),
 		   offsetof(struct peal_segment_header, version)) < 0 ||
 	    pwrite(fds->guest_segment, &state, sizeof(state),
 		   offsetof(struct peal_segment_header, state)) < 0)
 		return;
-	/* By hand, whatever kind they are: they stay the caller's, and so does the error sentence. */
-	for (unsigned int i = 0; i < fds->doorbell_count; i++) {
-		if (send(fds->doorbells[i], &one, 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 &&
-		    errno == ENOTSOCK && write(fds->doorbells[i], &one, sizeof(one)) < 0)
-			return;
-	}
+	for (unsigned int i = 0; i < fds->doorbell_count; i++)
+		ring_once(fds->doorbells[i]);
+}
+
+/* Each by itself; a foreign version is told to the host. */
+static int check_each(const struct peal_guest_fds *fds, struct peal_segment_header *host,
+		      struct peal_segment_header *guest)
+{
+	int host_rc = peal_segment_check(fds->host_segment, PEAL_ROLE_HOST, false, host), guest_rc;
+	char sentence[256];
+
+	if (host_rc < 0 && host_rc != -EPROTONOSUPPORT)
+		return host_rc;
+	guest_rc = peal_segment_check(fds->guest_segment, PEAL_ROLE_GUEST, true, guest);
+	if (guest_rc < 0 && guest_rc != -EPROTONOSUPPORT)
+		return guest_rc;
+	if (host_rc == 0 && guest_rc == 0)
+		return 0;
+	snprintf(sentence, sizeof(sentence), "%s", peal_last_error());
+	refuse(fds);
+	return peal_fail(EPROTONOSUPPORT, "%s", sentence);
 }
 
 /* Both identities, checked, and that they belong together. */
 static int check_segments(const struct peal_guest_fds *fds, struct peal_segment_header *host,
 			  struct peal_segment_header *guest)
 {
-	int rc = peal_segment_check(fds->host_segment, PEAL_ROLE_HOST, false, host);
+	int rc = check_each(fds, host, guest);
 
-	if (rc == 0)
-		rc = peal_segment_check(fds->guest_segment, PEAL_ROLE_GUEST, true, guest);
-	if (rc == -EPROTONOSUPPORT)
-		refuse(fds);
 	if (rc < 0)
 		return rc;
 	if (memcmp(host->channel_id, guest->channel_id, sizeof(host->channel_id)) != 0 ||

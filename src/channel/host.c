@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
@@ -228,7 +229,7 @@ int peal_spawn(struct peal_child **child, struct peal_channel *channel, char *co
 	struct peal_guest_fds fds;
 	struct peal_child *spawned;
 	size_t count = 0;
-	int rc = peal_channel_guest_fds(channel, &fds);
+	int watched, rc = peal_channel_guest_fds(channel, &fds);
 
 	if (rc < 0)
 		return rc;
@@ -238,14 +239,18 @@ int peal_spawn(struct peal_child **child, struct peal_channel *channel, char *co
 		inherited[count++] = (struct peal_spawn_fd){PEAL_DOORBELL_ARG, fds.doorbells[i]};
 	if (fds.host_pidfd >= 0)
 		inherited[count++] = (struct peal_spawn_fd){PEAL_PIDFD_ARG, fds.host_pidfd};
+	/* A number for the guest's pidfd while failing is still possible: once the guest runs it may
+	 * attach, and the channel could not be spawned on again. */
+	watched = fcntl(fds.host_segment, F_DUPFD_CLOEXEC, PEAL_FD_MIN);
+	if (watched < 0)
+		return peal_fail_errno("keeping a number for the guest's pidfd");
 	rc = peal_spawn_fds(&spawned, argv, inherited, count, options);
-	if (rc < 0)
-		return rc;
-	rc = peal_channel_watch(channel, peal_child_pidfd(spawned));
 	if (rc < 0) {
-		peal_child_free(spawned);
+		close(watched);
 		return rc;
 	}
+	dup3(peal_child_pidfd(spawned), watched, O_CLOEXEC);
+	peal_channel_watch_take(channel, watched);
 	peal_channel_close_guest_end(channel);
 	*child = spawned;
 	return 0;
@@ -261,6 +266,9 @@ static int is_ready(struct peal_channel *channel)
 		return 0;
 	case PEAL_STATE_REFUSED:
 		version = __atomic_load_n(&guest->version, __ATOMIC_RELAXED);
+		if (version == PEAL_LAYOUT_VERSION)
+			return peal_fail(EPROTONOSUPPORT,
+					 "the guest refused: it lacks a feature of this channel");
 		return peal_fail(EPROTONOSUPPORT,
 				 "the guest refused: its layout version is %u, this host's is %u",
 				 version, PEAL_LAYOUT_VERSION);
@@ -291,22 +299,29 @@ int peal_channel_wait_ready(struct peal_channel *channel, uint64_t deadline_ns)
 		if (waited < 0)
 			return waited;
 		waited = peal_doorbell_wait(doorbell, deadline_ns);
-		if (waited == 0)
-			peal_doorbell_drain(doorbell);
+		if (waited != 0)
+			continue;
+		peal_doorbell_drain(doorbell);
+		/* A flood of bells must not hide the deadline. */
+		if (peal_deadline_passed(deadline_ns))
+			waited = deadline_ns == PEAL_TRY ? -EAGAIN : -ETIMEDOUT;
 	}
 }
 
 int peal_child_wait_ready(struct peal_child *child, struct peal_channel *channel,
 			  uint64_t deadline_ns)
 {
-	struct peal_child_status status;
 	char text[200];
 	int rc = peal_channel_wait_ready(channel, deadline_ns);
 
 	if (rc != -EPIPE)
 		return rc;
 	/* Its descriptors go before it does. */
-	peal_child_wait(child, peal_deadline_in_ns(LAST_WORDS_NS), &status);
-	return peal_fail(EPIPE, "%s before it attached",
-			 peal_child_describe(child, text, sizeof(text)));
+	rc = peal_child_wait(
+		child, deadline_ns == PEAL_TRY ? PEAL_TRY : peal_deadline_in_ns(LAST_WORDS_NS),
+		NULL);
+	peal_child_describe(child, text, sizeof(text));
+	if (rc < 0)
+		return peal_fail(EPIPE, "%s, but closed its end before it attached", text);
+	return peal_fail(EPIPE, "%s before it attached", text);
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "ring/ring.h"
 #include "ring/wake.h"
@@ -146,7 +147,7 @@ static int sleep_for_data(struct peal_consumer *rx, uint64_t deadline_ns, uint64
 		if (slept < 0)
 			return slept;
 		peal_wake_spurious(&rx->wake);
-		if (peal_wake_expired(deadline_ns))
+		if (peal_deadline_passed(deadline_ns)) /* a flood of bells must not hide it */
 			return -ETIMEDOUT;
 	}
 }

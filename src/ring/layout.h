@@ -47,7 +47,7 @@ enum peal_role {
 /* A reader may ignore these. */
 #define PEAL_COMPATIBLE_MEMBARRIER UINT64_C(1) /* the writer's HEAVY barrier is membarrier(2) */
 
-/* How the writer of this segment fares; it only goes up. The first 96 bytes keep their meaning in all
+/* How the writer of this segment fares. The first 96 bytes keep their meaning in all
  * versions to come, so that a side can refuse the other one and be understood. */
 enum peal_state {
 	PEAL_STATE_CREATED = 0,
@@ -80,7 +80,7 @@ struct peal_segment_header {
 	uint32_t writer_pid;          /* informative; the writer's, when it attaches */
 	uint32_t zero0;
 	uint64_t state; /* enum peal_state, by the writer, release */
-	char name[32]; /* informative, NUL-terminated */
+	char name[32];  /* informative, NUL-terminated */
 
 	/* 128: as the producer of this segment's ring */
 	uint64_t tail; /* position behind what is published; for observers, never trusted */

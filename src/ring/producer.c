@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "ring/ring.h"
 #include "ring/wake.h"
@@ -188,7 +189,7 @@ static int sleep_for_space(struct peal_producer *tx, uint64_t span, uint64_t dea
 		if (slept < 0)
 			return slept;
 		peal_wake_spurious(&tx->wake);
-		if (peal_wake_expired(deadline_ns))
+		if (peal_deadline_passed(deadline_ns)) /* a flood of bells must not hide it */
 			return -ETIMEDOUT;
 	}
 }

@@ -144,8 +144,3 @@ void peal_spin_learn(const struct peal_spin *spin, struct peal_wake *wake, bool 
 	if (wake->spin_ns > wake->spin_cap_ns)
 		wake->spin_ns = wake->spin_cap_ns;
 }
-
-bool peal_wake_expired(uint64_t deadline_ns)
-{
-	return deadline_ns != PEAL_FOREVER && peal_now_ns() >= deadline_ns;
-}

@@ -67,7 +67,4 @@ bool peal_spin(struct peal_spin *spin);
 /* peal_spin_learn() - after the wait, slept or not: is spinning longer worth while next time? */
 void peal_spin_learn(const struct peal_spin *spin, struct peal_wake *wake, bool slept);
 
-/* peal_wake_expired() - is it past the deadline? A flood of bells must not hide that. */
-bool peal_wake_expired(uint64_t deadline_ns);
-
 #endif

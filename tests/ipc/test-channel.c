@@ -18,7 +18,7 @@
 #include "harness.h"
 #include "ipc/ipc.h"
 #include "ipc/pair.h"
-#include "ring/layout.h"
+#include "ring/segment.h"
 
 static struct peal_channel *make(int index)
 {
@@ -428,6 +428,73 @@ START_TEST(another_layout_version_is_named_on_both_sides)
 }
 END_TEST
 
+/* A host segment of another version beside something that is no guest segment: the refusal, which is
+ * written into the guest's segment, must not go there. */
+START_TEST(a_refusal_is_written_into_segments_alone)
+{
+	const struct peal_segment_spec spec = {
+		.align = 8, .role = PEAL_ROLE_HOST, .channel_id = (const unsigned char[16]){0}};
+	const uint32_t version = 7;
+	const char before[128] = "an ordinary file";
+	char after[sizeof(before)];
+	struct peal_channel *guest = NULL;
+	struct peal_guest_fds fds = {.host_segment = peal_segment_create(&spec),
+				     .guest_segment = memfd_create("file", MFD_CLOEXEC),
+				     .host_pidfd = -1};
+
+	ck_assert_int_eq(pwrite(fds.host_segment, &version, sizeof(version),
+				offsetof(struct peal_segment_header, version)),
+			 sizeof(version));
+	assert_ok(peal_segment_seal(fds.host_segment));
+	ck_assert_int_eq(write(fds.guest_segment, before, sizeof(before)), sizeof(before));
+	assert_fails(peal_attach_fds(&guest, &fds, NULL), EINVAL, "not sealed");
+	ck_assert_int_eq(pread(fds.guest_segment, after, sizeof(after), 0), sizeof(after));
+	ck_assert_int_eq(memcmp(before, after, sizeof(before)), 0);
+	close(fds.host_segment);
+	close(fds.guest_segment);
+}
+END_TEST
+
+/* A guest that rings without end and never attaches. */
+START_TEST(a_flood_does_not_hide_the_deadline)
+{
+	struct peal_channel *host = make(_i);
+	struct peal_guest_fds fds;
+	pid_t flooder;
+
+	assert_ok(peal_channel_guest_fds(host, &fds));
+	flooder = fork();
+	if (flooder == 0) {
+		const uint64_t one = 1;
+
+		alarm(60);
+		for (;;) {
+			if (write(fds.doorbells[0], &one, sizeof(one)) < 0 && errno != EAGAIN)
+				_exit(1);
+		}
+	}
+	ck_assert_int_eq(peal_channel_wait_ready(host, peal_deadline_in_ns(20000000)), -ETIMEDOUT);
+	ck_assert_int_eq(peal_channel_wait_ready(host, PEAL_TRY), -EAGAIN);
+	kill(flooder, SIGKILL);
+	ck_assert_int_eq(waitpid(flooder, NULL, 0), flooder);
+	peal_channel_close(host);
+}
+END_TEST
+
+START_TEST(only_a_pidfd_is_watched)
+{
+	struct peal_channel *host = make(_i);
+	int directory = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	/* Some calls take it for a pidfd, but poll finds it readable at once. */
+	assert_fails(peal_channel_watch(host, directory), EBADF, "is not a pidfd");
+	assert_fails(peal_channel_watch(host, 999), EBADF, "999 is not a pidfd");
+	ck_assert_int_eq(peal_channel_peer_fd(host), -1);
+	close(directory);
+	peal_channel_close(host);
+}
+END_TEST
+
 START_TEST(a_command_line_without_a_channel_is_told_apart)
 {
 	char *argv[] = {strdupa("guest"), strdupa("--verbose"), NULL};
@@ -526,6 +593,9 @@ int main(void)
 				    {descriptors_in_the_wrong_place_are_refused, CONFIGS},
 				    {segments_of_two_channels_do_not_mix, CONFIGS},
 				    {another_layout_version_is_named_on_both_sides, CONFIGS},
+				    {a_refusal_is_written_into_segments_alone, 0},
+				    {a_flood_does_not_hide_the_deadline, CONFIGS},
+				    {only_a_pidfd_is_watched, CONFIGS},
 				    {a_command_line_without_a_channel_is_told_apart, 0},
 				    {a_refused_command_line_stays_as_it_was, 0},
 				    {running_out_of_descriptors_leaves_nothing, CONFIGS},

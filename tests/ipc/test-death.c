@@ -204,6 +204,7 @@ START_TEST(a_forked_child_can_use_nothing)
 		bool refused =
 			peal_reserve(peal_tx(pair.channel), 8, &payload) == -EBADFD &&
 			peal_send(peal_tx(pair.channel), "x", 1, 0, PEAL_FOREVER) == -EBADFD &&
+			peal_send(peal_tx(pair.channel), "", 0, 0, PEAL_FOREVER) == -EBADFD &&
 			peal_next(peal_rx(pair.channel), &record) == -EBADFD &&
 			peal_release(peal_rx(pair.channel)) == -EBADFD &&
 			peal_channel_wait_ready(pair.channel, PEAL_TRY) == -EBADFD &&

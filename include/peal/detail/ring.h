@@ -296,8 +296,9 @@ PEAL_API PEAL_INLINE int64_t peal_recv(struct peal_consumer *rx, void *buffer, s
 		memcpy(buffer, record.data, record.size); /* C2 */
 	if (type)
 		*type = record.type;
-	rc = peal_release(rx);
-	return rc < 0 ? rc : (int64_t)record.size;
+	/* Should the producer not be woken, the next call says so: this record is received. */
+	peal_release(rx);
+	return (int64_t)record.size;
 }
 
 #ifdef __cplusplus
