@@ -13,6 +13,9 @@
  * both to that. Each ring has a doorbell of its own. Kill either process at any instant: the other
  * gets what was committed, then -EPIPE, and nothing is left behind anywhere.
  *
+ * Two rings can both be full: who sends a request and does not take answers meanwhile may wait for a
+ * peer that waits for him to take answers. Take answers while sending, or leave room for all.
+ *
  * Threads: the channel itself belongs to one thread at a time, its producer and its consumer each
  * to one (see ring.h).
  *
@@ -176,7 +179,8 @@ struct peal_attach_options {
  * @argc, @argv: of main(); Peal's arguments are taken out
  * @options: NULL for the defaults
  *
- * Call it first thing: it also makes the descriptors close-on-exec again.
+ * Call it first thing: it also makes the descriptors close-on-exec again. What is not Peal's stays in
+ * argv, in its order.
  *
  * Return: 0; -ENOENT when the command line names no channel; -EINVAL, -EBADF, -ERANGE for arguments
  * that are wrong; otherwise as peal_attach_fds(). On failure argc and argv are as before.
@@ -227,8 +231,9 @@ PEAL_API int peal_tx_fd(const struct peal_channel *channel);
 /** peal_channel_peer_fd() - the peer's pidfd, readable when it is dead; -1 if none is known. */
 PEAL_API int peal_channel_peer_fd(const struct peal_channel *channel);
 
-/* What one side did at one ring. */
+/* What one side did at one ring: for the ring to the peer look at own.tx and peer.rx. */
 struct peal_ring_stats {
+	uint64_t capacity; /* bytes; own.tx.position - peer.rx.position of them are in use */
 	uint64_t position; /* bytes published (producer) or released (consumer), headers included */
 	uint64_t sleeps;   /* times that it slept */
 	uint64_t wakes;    /* times that it rang the other side */

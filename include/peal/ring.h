@@ -19,7 +19,8 @@
  *
  * The peer:
  *  - dead or closed: what it committed is still delivered, then the consumer gets -EPIPE. The
- *    producer gets -EPIPE as soon as it would have to wait, or wakes nobody.
+ *    producer gets -EPIPE as soon as it would have to wait, or wakes nobody. Each end finds out by
+ *    itself: a consumer's -EPIPE does not stop the producer of the same channel.
  *  - hostile: every word that it wrote is checked before use. A false one breaks the ring for good
  *    (-EPROTO); nothing else of this process is touched.
  *
@@ -148,7 +149,8 @@ PEAL_API int peal_next_wait(struct peal_consumer *rx, struct peal_record *record
 /**
  * peal_release() - give back all records that were handed out; hot
  *
- * Their memory is the producer's again; it is woken if it sleeps for room.
+ * Their memory is the producer's again; it is woken if it sleeps for room. A consumer that is slower
+ * than its producer does better to release several at once, since it wakes it each time.
  *
  * Return: 0, also when the producer is gone.
  */
@@ -167,7 +169,8 @@ PEAL_API PEAL_INLINE int peal_release_to(struct peal_consumer *rx,
  * @buffer: where to; @size: its bytes
  * @type: the record's type; may be NULL
  *
- * The safe default: what was copied can no longer be changed by the peer.
+ * The safe default: what was copied can no longer be changed by the peer. With PEAL_TRY an empty ring
+ * costs a system call, see peal_next_wait(); to look often, use peal_next().
  *
  * Return: the record's size; -EMSGSIZE if it is larger than @size (it stays, peal_last_error()
  * tells how large); -EBUSY while records from peal_next() are not released; -EAGAIN, -ETIMEDOUT,

@@ -113,7 +113,9 @@ PEAL_API int peal_child_kill(struct peal_child *child, int signal);
  * peal_child_describe() - say in a sentence how the child fares, as far as known
  *
  * "'./plugin' (pid 4711) was killed by signal 11 (Segmentation fault)". Truncates at @size bytes.
- * Looks, does not wait; takes the status when the child has ended.
+ * Looks, does not wait; takes the status when the child has ended. A child that has just hung up may
+ * take a moment more to end: call peal_child_wait() first to learn how. 256 bytes are always enough
+ * but for very long names.
  *
  * Return: @buffer.
  */

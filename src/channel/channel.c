@@ -283,11 +283,12 @@ int peal_channel_peer(struct peal_channel *channel)
 	}
 }
 
-static struct peal_ring_stats ring_stats(const uint64_t *position,
+static struct peal_ring_stats ring_stats(uint64_t capacity, const uint64_t *position,
 					 const struct peal_counters *counters)
 {
 	/* Relaxed: figures to look at; each is a whole number, together they are no snapshot. */
 	return (struct peal_ring_stats){
+		.capacity = capacity,
 		.position = peal_load_relaxed(position),
 		.sleeps = peal_load_relaxed(&counters->sleeps),
 		.wakes = peal_load_relaxed(&counters->wakes),
@@ -295,15 +296,16 @@ static struct peal_ring_stats ring_stats(const uint64_t *position,
 	};
 }
 
-static struct peal_side_stats side_stats(const struct peal_segment *segment)
+static struct peal_side_stats side_stats(const struct peal_segment *segment,
+					 const struct peal_segment *other)
 {
 	const struct peal_segment_header *header = segment->header;
 
 	if (!header)
 		return (struct peal_side_stats){0};
 	return (struct peal_side_stats){
-		.tx = ring_stats(&header->tail, &header->producer_counters),
-		.rx = ring_stats(&header->head, &header->consumer_counters),
+		.tx = ring_stats(segment->capacity, &header->tail, &header->producer_counters),
+		.rx = ring_stats(other->capacity, &header->head, &header->consumer_counters),
 	};
 }
 
@@ -311,7 +313,7 @@ void peal_channel_stats(const struct peal_channel *channel, struct peal_side_sta
 			struct peal_side_stats *peer)
 {
 	if (own)
-		*own = side_stats(&channel->own);
+		*own = side_stats(&channel->own, &channel->peer);
 	if (peer)
-		*peer = side_stats(&channel->peer);
+		*peer = side_stats(&channel->peer, &channel->own);
 }
