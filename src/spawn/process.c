@@ -141,6 +141,23 @@ char *peal_child_describe(struct peal_child *child, char *buffer, size_t size)
 	return buffer;
 }
 
+/* After SIGKILL. A process that is stuck in the kernel (a dead network mount) gets the signal when it
+ * comes unstuck. We do not wait for that: it is then a zombie until this process ends, which is the
+ * lesser evil to hanging in a destructor. */
+static void reap_killed(struct peal_child *child)
+{
+	const uint64_t deadline_ns = peal_deadline_in_ns(KILLED_WAIT_NS);
+	const struct timespec little = {.tv_nsec = 1000000};
+
+	if (await_end(child, deadline_ns) < 0)
+		return;
+	/* Dead, but a debugger or a leak checker may hold on to it, and nothing tells when it lets
+	 * go; the pidfd is readable all the while. */
+	while (peal_child_take_status(child, WNOHANG) == -EAGAIN &&
+	       !peal_deadline_passed(deadline_ns))
+		nanosleep(&little, NULL);
+}
+
 struct peal_child *peal_child_free(struct peal_child *child)
 {
 	int cancel;
@@ -151,11 +168,7 @@ struct peal_child *peal_child_free(struct peal_child *child)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	if (child->pidfd >= 0 && peal_child_take_status(child, WNOHANG) == -EAGAIN) {
 		pidfd_send_signal(child->pidfd, SIGKILL, NULL, 0);
-		/* A process that is stuck in the kernel (a dead network mount) gets the signal when it
-		 * comes unstuck. We do not wait for that: it is then a zombie until this process
-		 * ends, which is the lesser evil to hanging in a destructor. */
-		if (await_end(child, peal_deadline_in_ns(KILLED_WAIT_NS)) == 0)
-			peal_child_take_status(child, WNOHANG);
+		reap_killed(child);
 	}
 	peal_fd_close(&child->pidfd);
 	free(child);

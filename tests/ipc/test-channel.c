@@ -361,6 +361,11 @@ static void doorbell_closed(struct peal_guest_fds *fds)
 	fds->doorbells[1] = 999;
 }
 
+static void pidfd_missing(struct peal_guest_fds *fds)
+{
+	fds->host_pidfd = -1;
+}
+
 static void pidfd_is_doorbell(struct peal_guest_fds *fds)
 {
 	fds->host_pidfd = fds->doorbells[0];
@@ -379,6 +384,8 @@ START_TEST(descriptors_in_the_wrong_place_are_refused)
 	refused(host, doorbell_missing, EINVAL, "doorbell descriptors; this channel has");
 	refused(host, doorbell_closed, EBADF, "999 is not open");
 	refused(host, pidfd_is_doorbell, EBADF, "not a pidfd");
+	if (_i & 1)
+		refused(host, pidfd_missing, EINVAL, "needs --host-pidfd");
 	/* None of that did the channel any harm. */
 	assert_ok(peal_channel_guest_fds(host, &fds));
 	mine = copy_fds(&fds);
@@ -529,6 +536,39 @@ START_TEST(a_refused_command_line_stays_as_it_was)
 }
 END_TEST
 
+START_TEST(two_pidfds_are_refused)
+{
+	struct peal_channel *host = make(0), *channel = NULL;
+	struct peal_guest_fds fds;
+	char text[4][32];
+	char *argv[] = {strdupa("guest"), text[0], text[1], text[2], text[3], NULL};
+	int argc = 5, second;
+
+	assert_ok(peal_channel_guest_fds(host, &fds));
+	second = fcntl(fds.host_pidfd, F_DUPFD_CLOEXEC, 3);
+	snprintf(text[0], sizeof(text[0]), "--segment-fd=%d", fds.host_segment);
+	snprintf(text[1], sizeof(text[1]), "--segment-fd=%d", fds.guest_segment);
+	snprintf(text[2], sizeof(text[2]), "--host-pidfd=%d", fds.host_pidfd);
+	snprintf(text[3], sizeof(text[3]), "--host-pidfd=%d", second);
+	assert_fails(peal_attach_args(&channel, &argc, argv, NULL), EINVAL,
+		     "--host-pidfd is given 2 times");
+	close(second);
+	peal_channel_close(host);
+}
+END_TEST
+
+START_TEST(attach_options_that_make_no_sense_are_refused)
+{
+	struct peal_attach_options options = {.size = sizeof(options), .flags = 0x40};
+	struct peal_guest_fds fds = {.host_segment = -1, .guest_segment = -1, .host_pidfd = -1};
+	struct peal_channel *channel = NULL;
+
+	assert_fails(peal_attach_fds(&channel, &fds, &options), EINVAL, "attach flags 0x40");
+	options.size = 0;
+	assert_fails(peal_attach_fds(&channel, &fds, &options), EINVAL, "size");
+}
+END_TEST
+
 /* Each limit of descriptors from "none" to "enough": a clean error, nothing left. */
 START_TEST(running_out_of_descriptors_leaves_nothing)
 {
@@ -598,6 +638,8 @@ int main(void)
 				    {only_a_pidfd_is_watched, CONFIGS},
 				    {a_command_line_without_a_channel_is_told_apart, 0},
 				    {a_refused_command_line_stays_as_it_was, 0},
+				    {two_pidfds_are_refused, 0},
+				    {attach_options_that_make_no_sense_are_refused, 0},
 				    {running_out_of_descriptors_leaves_nothing, CONFIGS},
 				    {a_channel_costs_as_many_descriptors_as_documented, CONFIGS},
 				    HARNESS_END,
