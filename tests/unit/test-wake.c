@@ -21,7 +21,7 @@
 
 #include <peal/ring.h>
 
-#include "base/clock.h"
+#include "base/cpu.h"
 #include "harness.h"
 #include "ring-fixture.h"
 #include "ring/wake.h"
@@ -814,8 +814,10 @@ END_TEST
 
 #if defined(__SANITIZE_THREAD__)
 #	define RECORDS 200000
+#	define RACES   100000
 #else
 #	define RECORDS 1000000
+#	define RACES   400000
 #endif
 
 /* The plainest bell that can be: an eventfd each way, and no end of patience. */
@@ -933,24 +935,24 @@ static void *consume(void *unused)
 	return unused;
 }
 
-static void run_two_threads(struct ring_variant variant)
+/* Run both, each with an eventfd to sleep on. */
+static void run_two_threads(struct ring_variant variant, void *(*producer)(void *),
+			    void *(*consumer)(void *))
 {
 	int data = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	int space = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	struct event_bell tx_bell = event_bell(space, data), rx_bell = event_bell(data, space);
-	pthread_t producer;
+	pthread_t thread;
 
 	/* One pair of mappings: to a race detector the other one is other memory. */
 	variant.one_mapping = true;
 	ring_open_with(&f, &variant, &tx_bell.bell, &rx_bell.bell);
-	ck_assert_int_eq(pthread_create(&producer, NULL, produce, NULL), 0);
-	consume(NULL);
-	ck_assert_int_eq(pthread_join(producer, NULL), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, producer, NULL), 0);
+	consumer(NULL);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
 	ck_assert_uint_eq(f.guest_ro.header->head, f.host_ro.header->tail);
 	/* Otherwise this run has shown nothing about waking. */
-	ck_assert_uint_gt(f.host_ro.header->producer_counters.sleeps, 100);
 	ck_assert_uint_gt(f.guest_ro.header->consumer_counters.sleeps, 100);
-	ring_close(&f);
 	close(data);
 	close(space);
 }
@@ -962,7 +964,51 @@ START_TEST(two_threads_lose_no_record_and_no_wake)
 	/* Fences or membarrier; asleep at once, or spinning just long enough to miss. */
 	variant.asymmetric = _i & 1;
 	variant.spin_cap_ns = _i & 2 ? 2000 : 0;
-	run_two_threads(variant);
+	run_two_threads(variant, produce, consume);
+	ck_assert_uint_gt(f.host_ro.header->producer_counters.sleeps, 100);
+	ring_close(&f);
+}
+END_TEST
+
+/* Some nanoseconds more or less, so that the two meet at every step of each other. */
+static void dawdle(uint64_t *random)
+{
+	for (uint64_t delay = next_random(random) % 512; delay > 0; delay--)
+		peal_barrier_light();
+}
+
+/* One record at a time, sent in the very moment in which the consumer falls asleep. */
+static void *send_to_the_drowsy(void *unused)
+{
+	uint64_t random = 9;
+
+	for (unsigned int i = 0; i < RACES; i++) {
+		while (peal_load_acquire(f.tx.head) != f.tx.tail)
+			peal_cpu_relax();
+		dawdle(&random);
+		assert_ok(peal_send(&f.tx, NULL, 0, 0, PEAL_FOREVER));
+	}
+	return unused;
+}
+
+static void *sleep_for_each(void *unused)
+{
+	struct peal_record record = {0};
+	uint64_t random = 11;
+
+	for (unsigned int i = 0; i < RACES; i++) {
+		ck_assert_int_eq(peal_next_wait(&f.rx, &record, PEAL_FOREVER), 1);
+		assert_ok(peal_release(&f.rx));
+		/* The news of the release takes as long to the producer as falling asleep does. */
+		dawdle(&random);
+	}
+	return unused;
+}
+
+START_TEST(a_record_sent_while_falling_asleep_is_seen_or_rung_for)
+{
+	run_two_threads(ring_variant(_i & 1 ? 8 : 0), send_to_the_drowsy, sleep_for_each);
+	ring_close(&f);
 }
 END_TEST
 
@@ -1004,6 +1050,7 @@ int main(void)
 			{a_little_room_is_spun_for_more_but_not_slept_for, 0},
 			{asleep_exactly_what_is_needed_decides, RING_VARIANTS},
 			{two_threads_lose_no_record_and_no_wake, 4},
+			{a_record_sent_while_falling_asleep_is_seen_or_rung_for, 2},
 			HARNESS_END,
 		});
 }
