@@ -96,30 +96,37 @@ static int producer_gone(struct peal_consumer *rx)
 	return rc;
 }
 
+/* C4…C6. 0 armed; 1 not armed, because of what is in @header; -errno not armed either. */
+static int arm_data(struct peal_consumer *rx, uint64_t *header)
+{
+	int rc = peal_wake_arm(&rx->wake); /* C4, C5 */
+
+	if (rc < 0)
+		return rc;
+	*header = peal_next_header(rx); /* C6 */
+	if (*header == 0 && !rx->ended)
+		return 0;
+	peal_wake_disarm(&rx->wake);
+	return *header == 0 ? peal_next_cold(rx, 0) : 1;
+}
+
 int peal_arm_data(struct peal_consumer *rx)
 {
 	uint64_t header;
-	int rc;
 
-	if (!rx->open)
-		return refuse(rx);
-	rc = peal_wake_arm(&rx->wake); /* C4, C5 */
-	if (rc < 0)
-		return rc;
-	header = peal_next_header(rx); /* C6 */
-	if (header == 0 && !rx->ended)
-		return 0;
-	peal_wake_disarm(&rx->wake);
-	return header == 0 ? peal_next_cold(rx, 0) : 1;
+	return rx->open ? arm_data(rx, &header) : refuse(rx);
 }
 
 int peal_disarm_data(struct peal_consumer *rx)
 {
 	int rc;
 
+	if (!rx->open && rx->error == 0)
+		return refuse(rx); /* wiped by fork: there is no word to write */
+	/* On every way out, also if the ring broke meanwhile. */
+	rc = peal_wake_leave(&rx->wake);
 	if (!rx->open)
 		return refuse(rx);
-	rc = peal_wake_leave(&rx->wake);
 	return rc == -EPIPE ? producer_gone(rx) : rc;
 }
 
@@ -127,12 +134,11 @@ int peal_disarm_data(struct peal_consumer *rx)
 static int sleep_for_data(struct peal_consumer *rx, uint64_t deadline_ns, uint64_t *header)
 {
 	for (;;) {
-		int slept = 0, rc = peal_arm_data(rx);
+		int slept, rc = arm_data(rx, header);
 
-		if (rc < 0)
-			return rc;
-		if (rc == 0)
-			slept = peal_wake_sleep(&rx->wake, deadline_ns);
+		if (rc != 0)
+			return rc < 0 ? rc : 0;
+		slept = peal_wake_sleep(&rx->wake, deadline_ns);
 		if (slept == -EPIPE) {
 			rc = producer_gone(rx);
 			if (rc < 0)
@@ -156,17 +162,18 @@ static int sleep_for_data(struct peal_consumer *rx, uint64_t deadline_ns, uint64
 static int wait_for_data(struct peal_consumer *rx, uint64_t deadline_ns, uint64_t *header)
 {
 	struct peal_spin spin;
-	int rc = 0;
-	bool slept;
+	int rc;
 
 	peal_spin_begin(&spin, &rx->wake, deadline_ns);
 	do
 		*header = peal_next_header(rx); /* C0 */
 	while (*header == 0 && peal_spin(&spin));
-	slept = *header == 0;
-	if (slept)
-		rc = sleep_for_data(rx, deadline_ns, header);
-	peal_spin_learn(&spin, &rx->wake, slept);
+	if (*header != 0) {
+		peal_spin_learn(&rx->wake, true);
+		return 0;
+	}
+	rc = sleep_for_data(rx, deadline_ns, header);
+	peal_spin_learn(&rx->wake, peal_spin_was_short(&spin, &rx->wake));
 	return rc;
 }
 

@@ -161,9 +161,12 @@ int peal_disarm_space(struct peal_producer *tx)
 {
 	int rc;
 
+	if (!tx->open && tx->error == 0)
+		return refuse(tx); /* wiped by fork: there is no word to write */
+	/* On every way out, also if the ring broke meanwhile. */
+	rc = peal_wake_leave(&tx->wake);
 	if (!tx->open)
 		return refuse(tx);
-	rc = peal_wake_leave(&tx->wake);
 	if (rc == -EPIPE)
 		close_ring(tx, EPIPE, "the consumer is gone");
 	return rc == -EPIPE ? 0 : rc;
@@ -207,7 +210,6 @@ static int wait_for_space(struct peal_producer *tx, uint64_t span, uint64_t dead
 	uint64_t eighth = (tx->mask + 1) / 8;
 	uint64_t wanted = span > eighth ? span : eighth;
 	struct peal_spin spin;
-	bool slept;
 	int rc;
 
 	peal_spin_begin(&spin, &tx->wake, deadline_ns);
@@ -216,10 +218,13 @@ static int wait_for_space(struct peal_producer *tx, uint64_t span, uint64_t dead
 	while (rc == 0 && !has_room(tx, wanted) && peal_spin(&spin));
 	if (rc < 0)
 		return rc;
-	slept = !has_room(tx, span);
-	if (slept)
-		rc = sleep_for_space(tx, span, deadline_ns);
-	peal_spin_learn(&spin, &tx->wake, slept);
+	if (has_room(tx, span)) {
+		/* To spin in vain for an eighth while there was room was not worth while. */
+		peal_spin_learn(&tx->wake, has_room(tx, wanted));
+		return 0;
+	}
+	rc = sleep_for_space(tx, span, deadline_ns);
+	peal_spin_learn(&tx->wake, peal_spin_was_short(&spin, &tx->wake));
 	return rc;
 }
 

@@ -129,15 +129,14 @@ bool peal_spin(struct peal_spin *spin)
 	return now - spin->begin_ns < spin->budget_ns && now < spin->deadline_ns;
 }
 
-void peal_spin_learn(const struct peal_spin *spin, struct peal_wake *wake, bool slept)
+bool peal_spin_was_short(const struct peal_spin *spin, const struct peal_wake *wake)
 {
-	bool worth_while = true;
-
-	if (wake->spin_cap_ns == 0)
-		return;
 	/* Waking up takes about as long as the longest spin, hence twice. */
-	if (slept)
-		worth_while = peal_now_ns() - spin->begin_ns < 2 * wake->spin_cap_ns;
+	return wake->spin_cap_ns > 0 && peal_now_ns() - spin->begin_ns < 2 * wake->spin_cap_ns;
+}
+
+void peal_spin_learn(struct peal_wake *wake, bool worth_while)
+{
 	wake->spin_ns = worth_while ? wake->spin_ns * 2 : wake->spin_ns / 2;
 	if (wake->spin_ns < SPIN_MIN_NS)
 		wake->spin_ns = SPIN_MIN_NS;

@@ -64,7 +64,10 @@ void peal_spin_begin(struct peal_spin *spin, const struct peal_wake *wake, uint6
 /* peal_spin() - pause a little. Return: false when it is time to sleep. */
 bool peal_spin(struct peal_spin *spin);
 
-/* peal_spin_learn() - after the wait, slept or not: is spinning longer worth while next time? */
-void peal_spin_learn(const struct peal_spin *spin, struct peal_wake *wake, bool slept);
+/* peal_spin_was_short() - after a sleep: would the longest spin have done instead? */
+bool peal_spin_was_short(const struct peal_spin *spin, const struct peal_wake *wake);
+
+/* peal_spin_learn() - it was (not) worth while: spin for twice (half) as long the next time. */
+void peal_spin_learn(struct peal_wake *wake, bool worth_while);
 
 #endif
