@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/cpu.h"
 #include "base/error.h"
 #include "ring/ring.h"
 #include "ring/wake.h"
@@ -18,11 +19,12 @@ void peal_consumer_init(struct peal_consumer *rx, const struct peal_ring_spec *s
 	rx->align = spec->align;
 	rx->next = spec->start;
 	rx->head = spec->start;
+	rx->waited_at = spec->start;
+	rx->waited_end = spec->start;
 	/* The producer keeps one header free for the terminator. */
 	rx->span = spec->capacity - spec->align;
 	rx->shared_head = &spec->own->head;
-	peal_wake_init(&rx->wake, spec, &spec->own->data_wait, &spec->peer->space_wait,
-		       &spec->own->consumer_counters);
+	peal_wake_init(&rx->wake, spec, false);
 	peal_store_release(rx->shared_head, spec->start);
 	rx->open = 1;
 }
@@ -158,16 +160,45 @@ static int sleep_for_data(struct peal_consumer *rx, uint64_t deadline_ns, uint64
 	}
 }
 
+/* Looks without a pause before those with one: a pause is a good part of a round trip. */
+#define BARE_LOOKS  48
+/* The longest stagger in pauses, some microseconds. */
+#define STAGGER_MAX 256
+
+/*
+ * A consumer that is faster than its producer empties the ring again and again, and its looks then
+ * take away the very line that the producer is writing, for every few records. It does better to
+ * stay away for a moment and to find many lines complete, which the prefetcher then streams.
+ *
+ * Only for a real stream: since the last wait there was more than one record, and so many bytes for
+ * the pauses made that it was well over half a gigabyte a second. Ping-pong and slow streams are
+ * never delayed, and one that slows down halves the stagger with each wait.
+ */
+static void stagger(struct peal_consumer *rx)
+{
+	uint64_t came = rx->next - rx->waited_at;
+
+	if (rx->next == rx->waited_end || came < 256 + 16 * (uint64_t)rx->stagger)
+		rx->stagger /= 2;
+	else if (rx->stagger < STAGGER_MAX)
+		rx->stagger = rx->stagger * 2 + 1;
+	for (unsigned int i = 0; i < rx->stagger; i++)
+		peal_cpu_relax();
+}
+
 /* Look at the ring for a while, then sleep. 0 with the header in @header, or a negative errno. */
 static int wait_for_data(struct peal_consumer *rx, uint64_t deadline_ns, uint64_t *header)
 {
 	struct peal_spin spin;
 	int rc;
 
+	if (rx->wake.spin_ns > 0)
+		stagger(rx);
 	peal_spin_begin(&spin, &rx->wake, deadline_ns);
 	do
 		*header = peal_next_header(rx); /* C0 */
-	while (*header == 0 && peal_spin(&spin));
+	while (*header == 0 &&
+	       peal_spin(&spin, spin.rounds >= BARE_LOOKS || rx->stagger > 0 ? 1 : 0));
 	if (*header != 0) {
 		peal_spin_learn(&rx->wake, true);
 		return 0;
@@ -198,5 +229,10 @@ int peal_next_wait(struct peal_consumer *rx, struct peal_record *record, uint64_
 	if (deadline_ns == PEAL_TRY)
 		return try_once_more(rx, record);
 	rc = wait_for_data(rx, deadline_ns, &header);
-	return rc < 0 ? rc : peal_take(rx, header, record);
+	if (rc < 0)
+		return rc;
+	rx->waited_at = rx->next;
+	rc = peal_take(rx, header, record);
+	rx->waited_end = rx->next;
+	return rc;
 }

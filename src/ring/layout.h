@@ -56,12 +56,14 @@ enum peal_state {
 	PEAL_STATE_CLOSED = 3,
 };
 
-/* Kept by one thread each, for observers; nobody decides anything by them. */
+/* Kept by one thread each, for observers. The other end decides by `cpu` whether to spin, and by none
+ * of the others anything. */
 struct peal_counters {
 	uint64_t sleeps;   /* times that this end slept */
 	uint64_t wakes;    /* times that it rang the other's bell */
 	uint64_t spurious; /* times that it was woken with nothing to do */
-	uint64_t zero[13];
+	uint64_t cpu;      /* processor on which it last waited, plus 1; 0: none yet */
+	uint64_t zero[12];
 };
 
 struct peal_segment_header {

@@ -25,8 +25,7 @@ void peal_producer_init(struct peal_producer *tx, const struct peal_ring_spec *s
 		tx->size_end = UINT64_C(1) << 32; /* the header has 32 bits for it */
 	tx->shared_tail = &spec->own->tail;
 	tx->head = &spec->peer->head;
-	peal_wake_init(&tx->wake, spec, &spec->own->space_wait, &spec->peer->data_wait,
-		       &spec->own->producer_counters);
+	peal_wake_init(&tx->wake, spec, true);
 	peal_store_relaxed(tx->shared_tail, spec->start);
 	tx->open = 1;
 }
@@ -197,6 +196,9 @@ static int sleep_for_space(struct peal_producer *tx, uint64_t span, uint64_t dea
 	}
 }
 
+/* At most 32 pauses, less than a microsecond, between two looks at the head. */
+#define PAUSE_SHIFT_MAX 5
+
 /*
  * Wait for room for @span: spin, then sleep. 0 or a negative errno.
  *
@@ -213,9 +215,12 @@ static int wait_for_space(struct peal_producer *tx, uint64_t span, uint64_t dead
 	int rc;
 
 	peal_spin_begin(&spin, &tx->wake, deadline_ns);
+	/* Rarer and rarer: each look takes the line away that the consumer writes its head to. */
 	do
 		rc = reload_head(tx); /* P0 */
-	while (rc == 0 && !has_room(tx, wanted) && peal_spin(&spin));
+	while (rc == 0 && !has_room(tx, wanted) &&
+	       peal_spin(&spin,
+			 1u << (spin.rounds < PAUSE_SHIFT_MAX ? spin.rounds : PAUSE_SHIFT_MAX)));
 	if (rc < 0)
 		return rc;
 	if (has_room(tx, span)) {

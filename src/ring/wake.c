@@ -1,21 +1,31 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <sched.h>
 
 #include "base/barrier.h"
 #include "base/cpu.h"
 #include "ring/wake.h"
 
-/* Between two looks at the clock, which cost about as much as ten pauses. */
-#define SPIN_ROUNDS 16
+/* Looks and pauses between two looks at the clock. Each of those costs about as much as a pause and
+ * is time in which a record that arrives is not seen. */
+#define SPIN_EFFORT 64
 /* Below this, a spin is over before the clock has been read twice. */
 #define SPIN_MIN_NS 1000
 
-void peal_wake_init(struct peal_wake *wake, const struct peal_ring_spec *spec, uint64_t *own_word,
-		    const uint64_t *peer_word, struct peal_counters *counters)
+void peal_wake_init(struct peal_wake *wake, const struct peal_ring_spec *spec, bool is_producer)
 {
-	wake->own_word = own_word;
-	wake->peer_word = peer_word;
-	wake->counters = counters;
+	if (is_producer) {
+		wake->own_word = &spec->own->space_wait;
+		wake->counters = &spec->own->producer_counters;
+		wake->peer_word = &spec->peer->data_wait;
+		wake->peer_cpu = &spec->peer->consumer_counters.cpu;
+	} else {
+		wake->own_word = &spec->own->data_wait;
+		wake->counters = &spec->own->consumer_counters;
+		wake->peer_word = &spec->peer->space_wait;
+		wake->peer_cpu = &spec->peer->producer_counters.cpu;
+	}
 	wake->bell = spec->bell;
 	wake->membarrier = spec->membarrier;
 	wake->fence = !spec->peer_membarrier;
@@ -110,22 +120,44 @@ int peal_wake_peer(struct peal_wake *wake)
 
 void peal_spin_begin(struct peal_spin *spin, const struct peal_wake *wake, uint64_t deadline_ns)
 {
-	*spin = (struct peal_spin){.budget_ns = wake->spin_ns, .deadline_ns = deadline_ns};
+	*spin = (struct peal_spin){
+		.wake = wake, .budget_ns = wake->spin_ns, .deadline_ns = deadline_ns};
 }
 
-bool peal_spin(struct peal_spin *spin)
+/*
+ * Does the peer wait on the processor that we spin on? Then it can only run when we do not.
+ *
+ * Relaxed: a hint that may be old, or a lie; the worst is a sleep too many or a spin in vain.
+ */
+static bool peer_needs_this_cpu(const struct peal_wake *wake)
+{
+	uint64_t cpu = (uint64_t)(sched_getcpu() + 1);
+
+	if (peal_load_relaxed(&wake->counters->cpu) != cpu)
+		peal_store_relaxed(&wake->counters->cpu, cpu);
+	return cpu != 0 && peal_load_relaxed(wake->peer_cpu) == cpu;
+}
+
+bool peal_spin(struct peal_spin *spin, unsigned int pauses)
 {
 	uint64_t now;
 
 	if (spin->budget_ns == 0)
 		return false;
-	peal_cpu_relax();
-	if (++spin->rounds % SPIN_ROUNDS != 0)
+	for (unsigned int i = 0; i < pauses; i++)
+		peal_cpu_relax();
+	spin->rounds++;
+	spin->effort += 1 + pauses;
+	if (spin->effort < SPIN_EFFORT)
 		return true;
+	spin->effort = 0;
 	/* The first rounds go without a clock, because most waits end in them. */
 	now = peal_now_ns();
-	if (spin->begin_ns == 0)
+	if (spin->begin_ns == 0) {
 		spin->begin_ns = now;
+		if (peer_needs_this_cpu(spin->wake))
+			return false;
+	}
 	return now - spin->begin_ns < spin->budget_ns && now < spin->deadline_ns;
 }
 

@@ -23,9 +23,8 @@
 
 #include "ring/ring.h"
 
-/* peal_wake_init() - @own_word, @peer_word and @counters differ between producer and consumer. */
-void peal_wake_init(struct peal_wake *wake, const struct peal_ring_spec *spec, uint64_t *own_word,
-		    const uint64_t *peer_word, struct peal_counters *counters);
+/* peal_wake_init() - as the producer or the consumer of the ring. */
+void peal_wake_init(struct peal_wake *wake, const struct peal_ring_spec *spec, bool is_producer);
 
 /* peal_wake_arm() - the word turns odd, then HEAVY. 0, or a negative errno and the word is even. */
 int peal_wake_arm(struct peal_wake *wake);
@@ -53,16 +52,18 @@ void peal_wake_spurious(struct peal_wake *wake);
 
 /* Spinning before sleeping: the state of one wait. */
 struct peal_spin {
+	const struct peal_wake *wake;
 	uint64_t budget_ns;
 	uint64_t begin_ns; /* 0 until the first look at the clock */
 	uint64_t deadline_ns;
-	unsigned int rounds;
+	unsigned int rounds; /* looks at the ring so far */
+	unsigned int effort; /* looks and pauses since the last look at the clock */
 };
 
 void peal_spin_begin(struct peal_spin *spin, const struct peal_wake *wake, uint64_t deadline_ns);
 
-/* peal_spin() - pause a little. Return: false when it is time to sleep. */
-bool peal_spin(struct peal_spin *spin);
+/* peal_spin() - pause so many times. Return: false when it is time to sleep. */
+bool peal_spin(struct peal_spin *spin, unsigned int pauses);
 
 /* peal_spin_was_short() - after a sleep: would the longest spin have done instead? */
 bool peal_spin_was_short(const struct peal_spin *spin, const struct peal_wake *wake);

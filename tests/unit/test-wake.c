@@ -8,6 +8,7 @@
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -637,6 +638,73 @@ static int sleep_long(struct ring_fixture *fixture, int nth)
 	return -ETIMEDOUT;
 }
 
+/* A cap beyond the test's time-out: whoever spins here never comes back. */
+START_TEST(a_peer_on_this_processor_is_not_spun_for)
+{
+	struct peal_record record = {0};
+	cpu_set_t here;
+
+	CPU_ZERO(&here);
+	CPU_SET(sched_getcpu(), &here);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof(here), &here), 0);
+	open_spinning(1000 * 1000 * (uint64_t)MILLISECOND);
+	f.host_rw.header->producer_counters.cpu = (uint64_t)sched_getcpu() + 1;
+	f.rx_bell.wait_result = -ETIMEDOUT;
+	ck_assert_int_eq(peal_next_wait(&f.rx, &record, PEAL_FOREVER), -ETIMEDOUT);
+	/* And we say where we are. */
+	ck_assert_uint_eq(f.guest_rw.header->consumer_counters.cpu, (uint64_t)sched_getcpu() + 1);
+	ring_close(&f);
+}
+END_TEST
+
+static int send_on_wait(struct ring_fixture *fixture, int nth)
+{
+	(void)nth;
+	assert_ok(peal_send(&fixture->tx, "12345678", 8, 0, PEAL_TRY));
+	return 0;
+}
+
+/* One wait that ends at once, after @records more have been taken. */
+static void wait_after(int records)
+{
+	struct peal_record record;
+
+	for (int i = 0; i < records; i++) {
+		assert_ok(peal_send(&f.tx, "12345678", 8, 0, PEAL_TRY));
+		ck_assert_int_eq(peal_next(&f.rx, &record), 1);
+		assert_ok(peal_release(&f.rx));
+	}
+	f.rx_bell.on_wait = send_on_wait;
+	ck_assert_int_eq(peal_next_wait(&f.rx, &record, PEAL_FOREVER), 1);
+	assert_ok(peal_release(&f.rx));
+}
+
+START_TEST(only_a_stream_is_staggered)
+{
+	open_spinning(MILLISECOND / 1000);
+	for (int i = 0; i < 10; i++) {
+		wait_after(0);
+		ck_assert_uint_eq(f.rx.stagger, 0);
+	}
+	/* Several records, but too few bytes for a stream. */
+	wait_after(5);
+	ck_assert_uint_eq(f.rx.stagger, 0);
+	wait_after(30);
+	ck_assert_uint_eq(f.rx.stagger, 1);
+	wait_after(30);
+	ck_assert_uint_eq(f.rx.stagger, 3);
+	for (int i = 0; i < 20; i++)
+		wait_after(600);
+	ck_assert_uint_gt(f.rx.stagger, 200);
+	ck_assert_uint_lt(f.rx.stagger, 600);
+	/* The ping-pong after it is free of it soon. */
+	for (int i = 0; i < 10; i++)
+		wait_after(0);
+	ck_assert_uint_eq(f.rx.stagger, 0);
+	ring_close(&f);
+}
+END_TEST
+
 START_TEST(the_spin_shrinks_when_waits_are_long_and_grows_when_short)
 {
 	const uint64_t cap = 8 * MILLISECOND;
@@ -671,7 +739,7 @@ START_TEST(a_cap_of_zero_never_spins)
 	f.rx_bell.wait_result = -ETIMEDOUT;
 	for (unsigned int i = 0; i < 3; i++) {
 		peal_spin_begin(&spin, &f.rx.wake, PEAL_FOREVER);
-		ck_assert(!peal_spin(&spin));
+		ck_assert(!peal_spin(&spin, 1));
 		ck_assert_int_eq(peal_next_wait(&f.rx, &record, PEAL_FOREVER), -ETIMEDOUT);
 		ck_assert_uint_eq(f.rx.wake.spin_ns, 0);
 	}
@@ -1047,6 +1115,8 @@ int main(void)
 			{a_cap_of_zero_never_spins, 0},
 			{spinning_ends_at_the_deadline, 0},
 			{room_that_comes_while_spinning_costs_no_sleep, 0},
+			{a_peer_on_this_processor_is_not_spun_for, 0},
+			{only_a_stream_is_staggered, 0},
 			{a_little_room_is_spun_for_more_but_not_slept_for, 0},
 			{asleep_exactly_what_is_needed_decides, RING_VARIANTS},
 			{two_threads_lose_no_record_and_no_wake, 4},

@@ -44,12 +44,13 @@ struct peal_counters;
 
 /* How this end sleeps and wakes the other; cold but for the first two members. */
 struct peal_wake {
-	const uint64_t *peer_word; /* the peer's wait word: odd while it sleeps */
-	uint64_t fence;            /* 1: the peer can not pay for our barrier, so we fence */
-	uint64_t last_rung;        /* the odd value for which we have rung */
-	uint64_t *own_word;        /* our wait word */
-	uint64_t own_value;        /* what we stored there last */
-	struct peal_counters *counters;
+	const uint64_t *peer_word;      /* the peer's wait word: odd while it sleeps */
+	uint64_t fence;                 /* 1: the peer can not pay for our barrier, so we fence */
+	uint64_t last_rung;             /* the odd value for which we have rung */
+	uint64_t *own_word;             /* our wait word */
+	uint64_t own_value;             /* what we stored there last */
+	struct peal_counters *counters; /* ours, of the layout */
+	const uint64_t *peer_cpu;       /* the peer's claim, of its counters */
 	struct peal_bell *bell;
 	uint64_t membarrier;  /* 1: we promised the peer to pay for its barrier */
 	uint64_t spin_cap_ns; /* never spin longer than this before sleeping */
@@ -58,14 +59,14 @@ struct peal_wake {
 
 /* The private side of a producer. Zero (as after fork) refuses everything. */
 struct peal_producer {
-	unsigned char *data; /* mapped twice in a row, so that a record never wraps */
-	uint64_t mask;       /* capacity - 1 */
-	uint64_t align;      /* record alignment; also the bytes in front of a payload */
-	uint64_t tail;       /* position behind what is published */
-	uint64_t staged;     /* position behind what is staged; equals tail when nothing is */
-	uint64_t limit;      /* the position that staged may not pass, from the last head seen */
-	uint64_t reserved;   /* bytes reserved + 1; 0 without a reservation */
-	uint64_t size_end;   /* the first payload size that is refused; 0 refuses all */
+	unsigned char *data;   /* mapped twice in a row, so that a record never wraps */
+	uint64_t mask;         /* capacity - 1 */
+	uint64_t align;        /* record alignment; also the bytes in front of a payload */
+	uint64_t tail;         /* position behind what is published */
+	uint64_t staged;       /* position behind what is staged; equals tail when nothing is */
+	uint64_t limit;        /* the position that staged may not pass, from the last head seen */
+	uint64_t reserved;     /* bytes reserved + 1; 0 without a reservation */
+	uint64_t size_end;     /* the first payload size that is refused; 0 refuses all */
 	uint64_t *shared_tail; /* for observers */
 	struct peal_wake wake;
 	uint64_t first;       /* header of the first staged record, held back until publishing */
@@ -85,7 +86,10 @@ struct peal_consumer {
 	uint64_t open;         /* 0: refuse */
 	uint64_t *shared_head; /* ours to write, for the producer */
 	struct peal_wake wake;
-	int ended; /* the producer is gone: an empty ring will stay so */
+	uint64_t waited_at;   /* position of the record that ended the last wait */
+	uint64_t waited_end;  /* position behind that record */
+	unsigned int stagger; /* pauses before looking at an empty ring again */
+	int ended;            /* the producer is gone: an empty ring will stay so */
 	int error;
 	const char *reason;
 } __attribute__((aligned(128)));
