@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * measure.c - go through the plan: group by group, round by round, whose turn is first rotating.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "part.h"
+#include "plan.h"
+
+struct progress {
+	bool shown;
+	uint64_t begin_ns;
+	double done_s, all_s; /* as estimated; only their ratio counts */
+	size_t done, all;
+};
+
+static void progress_show(const struct progress *progress, const struct bench_result *result)
+{
+	double elapsed = (double)(bench_now_ns() - progress->begin_ns) / 1e9;
+	double left = progress->all_s - progress->done_s;
+
+	if (!progress->shown)
+		return;
+	/* The estimate is corrected by how it went so far. */
+	if (progress->done > 20)
+		left *= elapsed / progress->done_s;
+	fprintf(stderr, "\r\033[K%zu of %zu, %d:%02d left: %s %s %llu B %s, %s", progress->done + 1,
+		progress->all, (int)left / 60, (int)left % 60, result->bench, result->variant,
+		(unsigned long long)result->payload, result->mode, result->name);
+}
+
+static void progress_clear(const struct progress *progress)
+{
+	if (progress->shown)
+		fputs("\r\033[K", stderr);
+}
+
+static double seconds_of(const struct bench_outcome *outcome)
+{
+	return (double)(outcome->second.end_ns - outcome->first.begin_ns) / 1e9;
+}
+
+static double age_median(const struct bench_outcome *outcome)
+{
+	return bench_percentile_of(outcome->ages, outcome->second.messages, 0.5);
+}
+
+static double value_of(const struct bench_job *job, const struct bench_outcome *outcome)
+{
+	double messages = (double)outcome->first.messages;
+
+	if (job->custom)
+		return outcome->value;
+	if (job->trace)
+		return (double)(outcome->traced[0].total + outcome->traced[1].total) / messages;
+	if (job->config.kind == BENCH_PACED)
+		return age_median(outcome);
+	if (job->config.kind == BENCH_RTT)
+		return (double)(outcome->first.end_ns - outcome->first.begin_ns) / messages;
+	return messages / seconds_of(outcome);
+}
+
+/* "waker: sendto 1; sleeper: ppoll 1" */
+static void describe_calls(const struct bench_job *job, const struct bench_outcome *outcome,
+			   struct bench_result *result)
+{
+	bool paced = job->config.kind == BENCH_PACED;
+	char first[100], second[100];
+
+	bench_trace_describe(&outcome->traced[0], outcome->first.messages, first, sizeof(first));
+	bench_trace_describe(&outcome->traced[1], outcome->first.messages, second, sizeof(second));
+	snprintf(result->detail, sizeof(result->detail), "%s: %s; %s: %s",
+		 paced ? "waker" : "producer", first[0] ? first : "none",
+		 paced ? "sleeper" : "consumer", second[0] ? second : "none");
+}
+
+static void store(const struct bench_job *job, const struct bench_outcome *outcome,
+		  struct bench_result *result, unsigned int round)
+{
+	double messages = (double)outcome->first.messages;
+
+	result->rounds = round + 1;
+	result->samples[round] = result->cpu_samples[round] = result->sleep_samples[round] = NAN;
+	if (outcome->is_void) {
+		if (result->voided++ == 0)
+			memcpy(result->why_void, outcome->why, sizeof(result->why_void));
+		return;
+	}
+	result->samples[round] = value_of(job, outcome);
+	if (job->custom)
+		return;
+	result->cpu_samples[round] =
+		(double)(outcome->first.cpu_ns + outcome->second.cpu_ns) / messages;
+	result->sleep_samples[round] =
+		(double)(outcome->first.sleeps + outcome->second.sleeps) / messages;
+	if (job->trace)
+		describe_calls(job, outcome, result);
+	for (unsigned int i = 0; result->ages && i < BENCH_BUCKETS; i++)
+		result->ages[i] += outcome->ages[i];
+}
+
+static void measure_cell(struct bench_plan *plan, size_t cell, unsigned int round,
+			 struct progress *progress)
+{
+	static struct bench_outcome outcome; /* large */
+	const struct bench_job *job = &plan->jobs[cell];
+
+	if (round >= bench_plan_rounds(plan, cell))
+		return;
+	progress_show(progress, &plan->results[cell]);
+	bench_run_job(job, &outcome);
+	if (bench_interrupted())
+		return;
+	store(job, &outcome, &plan->results[cell], round);
+	progress->done++;
+	progress->done_s += (double)job->config.duration_ns / 1e9 + 0.035;
+}
+
+/* The cells from @begin to before @end take turns. */
+static void measure_group(struct bench_plan *plan, size_t begin, size_t end,
+			  struct progress *progress)
+{
+	size_t count = end - begin;
+
+	for (unsigned int round = 0; round < plan->rounds; round++)
+		for (size_t i = 0; i < count && !bench_interrupted(); i++)
+			measure_cell(plan, begin + (round + i) % count, round, progress);
+}
+
+void bench_measure(struct bench_plan *plan, struct bench_report *report)
+{
+	struct progress progress = {
+		.shown = isatty(STDERR_FILENO),
+		.begin_ns = bench_now_ns(),
+		.all_s = bench_plan_seconds(plan),
+	};
+
+	for (size_t i = 0; i < plan->count; i++)
+		progress.all += bench_plan_rounds(plan, i);
+	for (size_t begin = 0, end; begin < plan->count && !bench_interrupted(); begin = end) {
+		for (end = begin + 1; end < plan->count; end++)
+			if (plan->results[end].group != plan->results[begin].group)
+				break;
+		measure_group(plan, begin, end, &progress);
+	}
+	progress_clear(&progress);
+	report->interrupted = bench_interrupted();
+	report->seconds = (double)(bench_now_ns() - progress.begin_ns) / 1e9;
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * report.c - from samples to medians, percentiles and ratios.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "report.h"
+
+const char *const bench_percentile_names[BENCH_PERCENTILES] = {
+	[BENCH_P50] = "p50",	 [BENCH_P90] = "p90",	  [BENCH_P99] = "p99",
+	[BENCH_P999] = "p99.9", [BENCH_P9999] = "p99.99",
+};
+
+static const double percentile_parts[BENCH_PERCENTILES] = {
+	[BENCH_P50] = 0.5,    [BENCH_P90] = 0.9,      [BENCH_P99] = 0.99,
+	[BENCH_P999] = 0.999, [BENCH_P9999] = 0.9999,
+};
+
+double bench_age_of(unsigned int bucket)
+{
+	unsigned int shift;
+	uint64_t low;
+
+	if (bucket < BENCH_STEPS)
+		return bucket;
+	/* See bench_bucket(): 32 steps from one power of two to the next. */
+	shift = bucket / BENCH_STEPS - 1;
+	low = (uint64_t)(BENCH_STEPS + bucket % BENCH_STEPS) << shift;
+	return (double)low + (double)(UINT64_C(1) << shift) / 2;
+}
+
+double bench_percentile_of(const uint64_t *ages, uint64_t count, double part)
+{
+	uint64_t wanted = (uint64_t)ceil((double)count * part), seen = 0;
+
+	for (unsigned int i = 0; i < BENCH_BUCKETS; i++) {
+		seen += ages[i];
+		if (seen >= wanted && seen > 0)
+			return bench_age_of(i);
+	}
+	return NAN;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+struct bench_summary bench_summarize(const double *samples, unsigned int count)
+{
+	struct bench_summary summary = {.runs = 0};
+	double sorted[BENCH_RUNS_MAX];
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < count; i++)
+		if (!isnan(samples[i]))
+			sorted[n++] = samples[i];
+	if (n == 0)
+		return summary;
+	qsort(sorted, n, sizeof(sorted[0]), by_value);
+	summary.runs = n;
+	summary.min = sorted[0];
+	summary.max = sorted[n - 1];
+	summary.median = n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
+	return summary;
+}
+
+/* Something else which people could use instead; not of Peal, not a limit. */
+static bool is_peer(const struct bench_result *result)
+{
+	return !(result->flags & (BENCH_IS_PEAL | BENCH_IS_LIMIT | BENCH_IN_PROCESS));
+}
+
+static bool is_sampled(const struct bench_result *result, unsigned int round)
+{
+	return round < result->rounds && !isnan(result->samples[round]);
+}
+
+static bool same_setting(const struct bench_result *a, const struct bench_result *b)
+{
+	return a->group == b->group && strcmp(a->bench, b->bench) == 0 &&
+	       strcmp(a->variant, b->variant) == 0;
+}
+
+/* The best peer of one round among those in the group that ran @bench; NULL: none. */
+static const struct bench_result *best_of(const struct bench_report *report,
+					  const struct bench_result *like, const char *bench,
+					  unsigned int round)
+{
+	const struct bench_result *best = NULL;
+
+	for (size_t i = 0; i < report->count; i++) {
+		const struct bench_result *result = &report->results[i];
+
+		if (!is_peer(result) || result->group != like->group ||
+		    strcmp(result->bench, bench) != 0 ||
+		    strcmp(result->variant, like->variant) != 0 || !is_sampled(result, round))
+			continue;
+		if (!best || (result->samples[round] > best->samples[round]) == like->higher_is_better)
+			best = result;
+	}
+	return best;
+}
+
+static struct bench_summary ratio_to_best(const struct bench_report *report,
+					  const struct bench_result *own, const char *bench,
+					  const char **name)
+{
+	double ratios[BENCH_RUNS_MAX];
+	const char *names[BENCH_RUNS_MAX];
+	unsigned int most = 0;
+
+	for (unsigned int round = 0; round < own->rounds; round++) {
+		const struct bench_result *best = best_of(report, own, bench, round);
+
+		ratios[round] = NAN;
+		names[round] = best ? best->impl : NULL;
+		if (best && is_sampled(own, round))
+			ratios[round] = own->samples[round] / best->samples[round];
+	}
+	for (unsigned int i = 0; i < own->rounds; i++) {
+		unsigned int times = 0;
+
+		for (unsigned int j = 0; j < own->rounds; j++)
+			times += names[i] && names[i] == names[j];
+		if (times > most && name)
+			*name = names[i];
+		if (times > most)
+			most = times;
+	}
+	return bench_summarize(ratios, own->rounds);
+}
+
+static struct bench_summary ratio_to_limit(const struct bench_report *report,
+					   const struct bench_result *own)
+{
+	double ratios[BENCH_RUNS_MAX];
+	const struct bench_result *limit = NULL;
+
+	for (size_t i = 0; i < report->count && own->limit; i++)
+		if (same_setting(&report->results[i], own) &&
+		    strcmp(report->results[i].impl, own->limit) == 0)
+			limit = &report->results[i];
+	for (unsigned int round = 0; round < own->rounds; round++) {
+		ratios[round] = NAN;
+		if (limit && limit != own && is_sampled(own, round) && is_sampled(limit, round))
+			ratios[round] = own->samples[round] / limit->samples[round];
+	}
+	return bench_summarize(ratios, own->rounds);
+}
+
+static void finish_ages(struct bench_result *result)
+{
+	if (!result->ages)
+		return;
+	result->age_count = 0;
+	for (unsigned int i = 0; i < BENCH_BUCKETS; i++)
+		result->age_count += result->ages[i];
+	for (unsigned int i = 0; i < BENCH_PERCENTILES; i++)
+		result->percentiles_ns[i] = bench_percentile_of(result->ages, result->age_count,
+								percentile_parts[i]);
+}
+
+void bench_report_finish(struct bench_report *report)
+{
+	for (size_t i = 0; i < report->count; i++) {
+		struct bench_result *result = &report->results[i];
+		bool counts = strcmp(result->unit, "calls/msg") == 0;
+
+		result->value = bench_summarize(result->samples, result->rounds);
+		result->cpu_ns = bench_summarize(result->cpu_samples, result->rounds);
+		result->sleeps = bench_summarize(result->sleep_samples, result->rounds);
+		finish_ages(result);
+		if (result->for_comparison || counts)
+			continue;
+		if (!(result->flags & BENCH_IS_LIMIT))
+			result->to_limit = ratio_to_limit(report, result);
+		if (!(result->flags & BENCH_IS_PEAL))
+			continue;
+		result->to_best_peer =
+			ratio_to_best(report, result, result->bench, &result->best_peer);
+		if (strcmp(result->bench, "batch") == 0)
+			result->to_best_single = ratio_to_best(report, result, "throughput", NULL);
+	}
+}
