@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "run.h"
 
 #define SLOTS        4096

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "plan.h"
 
 static bool is_called(const struct bench_adapter *adapter, const char *slug)

@@ -62,9 +62,5 @@ void bench_measure(struct bench_plan *plan, struct bench_report *report);
 /* spawn.c: from nothing to the first message of a process that was started, in ns. */
 int bench_spawn_peal(const struct bench_config *config, double *value);
 int bench_spawn_pipe(const struct bench_config *config, double *value);
-int bench_spawn_child(int argc, char **argv); /* main() of the started process */
-
-#define BENCH_SPAWN_PEAL_ARG "--spawned-peal"
-#define BENCH_SPAWN_PIPE_ARG "--spawned-pipe"
 
 #endif

@@ -4,7 +4,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -17,12 +19,22 @@
 /* The first few fault in what fork and exec need. */
 #define WARM_UP 2
 
-static char self[] = "/proc/self/exe";
+/* child.c, beside this program. */
+static char program[PATH_MAX];
+
+static int find_program(void)
+{
+	ssize_t length = readlink("/proc/self/exe", program, sizeof(program) - sizeof("-child"));
+
+	if (length < 0)
+		return -errno;
+	strcpy(program + length, "-child");
+	return 0;
+}
 
 static int spawn_peal_once(uint64_t *ns)
 {
-	char role[] = BENCH_SPAWN_PEAL_ARG;
-	char *argv[] = {self, role, NULL};
+	char *argv[] = {program, NULL};
 	struct peal_channel_options options = {.size = sizeof(options), .to_host = 1 << 20,
 					       .to_guest = 1 << 20};
 	struct peal_channel *channel;
@@ -48,8 +60,8 @@ static int spawn_peal_once(uint64_t *ns)
 
 static int spawn_pipe_once(uint64_t *ns)
 {
-	char role[] = BENCH_SPAWN_PIPE_ARG, number[16];
-	char *argv[] = {self, role, number, NULL};
+	char number[16];
+	char *argv[] = {program, number, NULL};
 	extern char **environ;
 	uint64_t begin_ns = bench_now_ns(), word;
 	int fds[2], rc;
@@ -83,13 +95,13 @@ static int repeat(int (*once)(uint64_t *ns), const struct bench_config *config, 
 {
 	uint64_t stop_ns = bench_now_ns() + config->duration_ns, taken[512], ns;
 	size_t count = 0;
+	int rc = find_program();
 
-	for (int i = 0; i < WARM_UP; i++)
-		if (once(&ns) < 0)
-			return -EIO;
+	for (int i = 0; i < WARM_UP && rc == 0; i++)
+		rc = once(&ns);
 	do {
-		int rc = once(&taken[count++]);
-
+		if (rc == 0)
+			rc = once(&taken[count++]);
 		if (rc < 0)
 			return rc;
 	} while (bench_now_ns() < stop_ns && count < sizeof(taken) / sizeof(taken[0]));
@@ -106,16 +118,4 @@ int bench_spawn_peal(const struct bench_config *config, double *value)
 int bench_spawn_pipe(const struct bench_config *config, double *value)
 {
 	return repeat(spawn_pipe_once, config, value);
-}
-
-int bench_spawn_child(int argc, char **argv)
-{
-	const uint64_t word = 42;
-	struct peal_channel *channel;
-
-	if (strcmp(argv[1], BENCH_SPAWN_PIPE_ARG) == 0)
-		return argc != 3 || write(atoi(argv[2]), &word, sizeof(word)) != sizeof(word);
-	if (peal_attach_args(&channel, &argc, argv, NULL) < 0)
-		return 1;
-	return peal_send(peal_tx(channel), &word, sizeof(word), 0, PEAL_FOREVER) < 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
-#include "limits.h"
+#include "limit.h"
 
 static bool is_called(const struct bench_adapter *adapter, const char *slug)
 {

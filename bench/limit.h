@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * limits.h - what the machine can do at most, measured like everything else.
+ * limit.h - what the machine can do at most, measured like everything else.
  *
  *      limit-flag              two flags on two lines, each written by one core and read by the other
  *      limit-stream            cache lines written by one core, read by the other; one hand-off
@@ -13,8 +13,8 @@
  *
  * None is a ring: they carry what the bench sends, and know beforehand how it will come.
  */
-#ifndef PEAL_BENCH_LIMITS_H
-#define PEAL_BENCH_LIMITS_H
+#ifndef PEAL_BENCH_LIMIT_H
+#define PEAL_BENCH_LIMIT_H
 
 #include "adapter.h"
 
