@@ -43,7 +43,7 @@ static json_t *machine_json(const struct bench_report *report)
 	const struct bench_machine *machine = &report->machine;
 
 	return json_pack("{s:s, s:i, s:[i, i], s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:s, s:b,"
-			 " s:b, s:f, s:i, s:f}",
+			 " s:b, s:f, s:i, s:f, s:i, s:i}",
 			 "cpu", machine->cpu, "cores", (int)machine->cpus, "pinned_to",
 			 machine->first_cpu, machine->second_cpu, "kernel", machine->kernel,
 			 "governor", machine->governor, "hypervisor", machine->hypervisor,
@@ -52,7 +52,8 @@ static json_t *machine_json(const struct bench_report *report)
 			 "date", machine->date, "peal", machine->version, "compiler",
 			 machine->compiler, "quick", report->quick, "interrupted",
 			 report->interrupted, "seconds", report->seconds, "runs",
-			 (int)report->rounds, "run_seconds", (double)report->duration_ns / 1e9);
+			 (int)report->rounds, "run_seconds", (double)report->duration_ns / 1e9, "spinning_runs",
+			 (int)report->spinning, "disturbed_runs", (int)report->disturbed);
 }
 
 static json_t *samples_json(const struct bench_result *result)

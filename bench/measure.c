@@ -102,8 +102,24 @@ static void store(const struct bench_job *job, const struct bench_outcome *outco
 		result->ages[i] += outcome->ages[i];
 }
 
-static void measure_cell(struct bench_plan *plan, size_t cell, unsigned int round,
-			 struct progress *progress)
+/* Who spins needs all of his processor. What is missing, others took. */
+static bool is_disturbed(const struct bench_side *side)
+{
+	return (double)side->cpu_ns < 0.95 * (double)(side->end_ns - side->begin_ns);
+}
+
+static void watch_disturbance(struct bench_report *report, const struct bench_job *job,
+			      const struct bench_outcome *outcome)
+{
+	if (job->place != BENCH_TWO_CPUS || job->config.wait != BENCH_SPIN || outcome->is_void ||
+	    job->trace)
+		return;
+	report->spinning++;
+	report->disturbed += is_disturbed(&outcome->first) || is_disturbed(&outcome->second);
+}
+
+static void measure_cell(struct bench_plan *plan, struct bench_report *report, size_t cell,
+			 unsigned int round, struct progress *progress)
 {
 	static struct bench_outcome outcome; /* large */
 	const struct bench_job *job = &plan->jobs[cell];
@@ -115,19 +131,21 @@ static void measure_cell(struct bench_plan *plan, size_t cell, unsigned int roun
 	if (bench_interrupted())
 		return;
 	store(job, &outcome, &plan->results[cell], round);
+	watch_disturbance(report, job, &outcome);
 	progress->done++;
 	progress->done_s += (double)job->config.duration_ns / 1e9 + 0.035;
 }
 
 /* The cells from @begin to before @end take turns. */
-static void measure_group(struct bench_plan *plan, size_t begin, size_t end,
-			  struct progress *progress)
+static void measure_group(struct bench_plan *plan, struct bench_report *report, size_t begin,
+			  size_t end, struct progress *progress)
 {
 	size_t count = end - begin;
 
 	for (unsigned int round = 0; round < plan->rounds; round++)
 		for (size_t i = 0; i < count && !bench_interrupted(); i++)
-			measure_cell(plan, begin + (round + i) % count, round, progress);
+			measure_cell(plan, report, begin + (round + i) % count, round,
+				     progress);
 }
 
 void bench_measure(struct bench_plan *plan, struct bench_report *report)
@@ -144,7 +162,7 @@ void bench_measure(struct bench_plan *plan, struct bench_report *report)
 		for (end = begin + 1; end < plan->count; end++)
 			if (plan->results[end].group != plan->results[begin].group)
 				break;
-		measure_group(plan, begin, end, &progress);
+		measure_group(plan, report, begin, end, &progress);
 	}
 	progress_clear(&progress);
 	report->interrupted = bench_interrupted();

@@ -95,6 +95,8 @@ struct bench_report {
 	const char *const *missing; /* packages that are not installed, NULL-terminated */
 	bool quick;
 	bool interrupted;
+	unsigned int spinning;  /* runs in which both sides spin, on a processor of their own */
+	unsigned int disturbed; /* and those of them that had to share it with somebody else */
 	double seconds; /* that it took */
 	uint64_t duration_ns; /* of one run */
 	unsigned int rounds;

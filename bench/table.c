@@ -151,7 +151,7 @@ static int print_blocks(FILE *out, const struct bench_report *report, const stru
 	return block && printed ? 0 : -ENOMEM;
 }
 
-static void print_machine(FILE *out, const struct bench_report *report)
+static void print_machine(FILE *out, const struct bench_report *report, const struct style *style)
 {
 	const struct bench_machine *machine = &report->machine;
 	char l2[32];
@@ -166,6 +166,11 @@ static void print_machine(FILE *out, const struct bench_report *report)
 	fputs("\"x\" are ratios of the values, formed run by run; of a latency, below 1 is better.\n"
 	      "cpu: processor time of both sides per message.\n",
 	      out);
+	if (report->disturbed * 10 > report->spinning)
+		fprintf(out,
+			"%sThis machine was busy: in %u of %u runs that spin, somebody else used the "
+			"processors. Do not trust these figures.%s\n",
+			style->behind, report->disturbed, report->spinning, style->end);
 }
 
 static void print_behind(FILE *out, const struct bench_report *report, const struct style *style)
@@ -211,7 +216,7 @@ int bench_write_table(const struct bench_report *report, FILE *out, bool colour)
 	const struct style *style = colour ? &coloured : &plain;
 	int rc;
 
-	print_machine(out, report);
+	print_machine(out, report, style);
 	rc = print_blocks(out, report, style);
 	print_behind(out, report, style);
 	print_missing(out, report);
