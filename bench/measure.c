@@ -55,7 +55,7 @@ static double value_of(const struct bench_job *job, const struct bench_outcome *
 	if (job->custom)
 		return outcome->value;
 	if (job->trace)
-		return (double)(outcome->traced[0].total + outcome->traced[1].total) / messages;
+		return (double)(outcome->traced[0].total + outcome->traced[1].total) / (messages + 1);
 	if (job->config.kind == BENCH_PACED)
 		return age_median(outcome);
 	if (job->config.kind == BENCH_RTT)
@@ -69,9 +69,11 @@ static void describe_calls(const struct bench_job *job, const struct bench_outco
 {
 	bool paced = job->config.kind == BENCH_PACED;
 	char first[100], second[100];
+	/* The one that ends the stream is sent and received as well. */
+	uint64_t messages = outcome->first.messages + 1;
 
-	bench_trace_describe(&outcome->traced[0], outcome->first.messages, first, sizeof(first));
-	bench_trace_describe(&outcome->traced[1], outcome->first.messages, second, sizeof(second));
+	bench_trace_describe(&outcome->traced[0], messages, first, sizeof(first));
+	bench_trace_describe(&outcome->traced[1], messages, second, sizeof(second));
 	snprintf(result->detail, sizeof(result->detail), "%s: %s; %s: %s",
 		 paced ? "waker" : "producer", first[0] ? first : "none",
 		 paced ? "sleeper" : "consumer", second[0] ? second : "none");

@@ -22,7 +22,7 @@
 
 /* Long enough to go around a ring several times, to fault all pages in and to train the branch
  * predictors. */
-#define WARM_UP_NS          UINT64_C(20000000)
+#define WARM_UP_NS          UINT64_C(10000000)
 #define WARM_UP_INTERVAL_NS UINT64_C(1000000)
 
 enum { WARM_UP = 1, MEASURE = 2 };

@@ -71,7 +71,7 @@ static struct bench_setting setting_of(const struct bench_plan *plan, const char
 static int plan_throughput(struct bench_plan *plan)
 {
 	static const uint64_t full[] = {8, 64, 256, KIB, 4 * KIB, 64 * KIB, MIB, 0};
-	static const uint64_t quick[] = {8, 64, KIB, 64 * KIB, 0};
+	static const uint64_t quick[] = {8, 64, 4 * KIB, 0};
 	int rc = 0;
 
 	for (const uint64_t *payload = plan->args->quick ? quick : full; *payload && rc == 0;
@@ -107,7 +107,7 @@ static int plan_each(struct bench_plan *plan, const char *bench, enum bench_kind
 
 static int plan_blocking(struct bench_plan *plan)
 {
-	static const uint64_t full[] = {64, 4 * KIB, 64 * KIB, 0};
+	static const uint64_t full[] = {64, 64 * KIB, 0};
 	static const uint64_t quick[] = {64, 0};
 
 	return plan_each(plan, "throughput", BENCH_THROUGHPUT, BENCH_BLOCK,
@@ -117,23 +117,19 @@ static int plan_blocking(struct bench_plan *plan)
 static int plan_rtt(struct bench_plan *plan)
 {
 	static const uint64_t full[] = {8, 64, 256, KIB, 4 * KIB, 0};
-	static const uint64_t quick[] = {8, 64, KIB, 0};
-	static const uint64_t full_block[] = {64, 4 * KIB, 0};
-	static const uint64_t quick_block[] = {64, 0};
-	bool is_quick = plan->args->quick;
-	int rc = plan_each(plan, "rtt", BENCH_RTT, BENCH_SPIN, is_quick ? quick : full,
+	static const uint64_t quick[] = {8, 64, 0};
+	static const uint64_t block[] = {64, 0};
+	int rc = plan_each(plan, "rtt", BENCH_RTT, BENCH_SPIN, plan->args->quick ? quick : full,
 			   BENCH_TWO_CPUS);
 
 	if (rc < 0)
 		return rc;
-	return plan_each(plan, "rtt", BENCH_RTT, BENCH_BLOCK, is_quick ? quick_block : full_block,
-			 BENCH_TWO_CPUS);
+	return plan_each(plan, "rtt", BENCH_RTT, BENCH_BLOCK, block, BENCH_TWO_CPUS);
 }
 
 struct pace {
 	const char *variant;
 	uint64_t interval_ns;
-	uint64_t at_least_ns; /* duration of a run, for enough messages */
 	bool quick;
 };
 
@@ -149,8 +145,6 @@ static int plan_paced(struct bench_plan *plan, const char *bench, enum bench_wai
 			continue;
 		setting.variant = paces->variant;
 		setting.config.interval_ns = paces->interval_ns;
-		if (setting.config.duration_ns < paces->at_least_ns && !plan->args->smoke)
-			setting.config.duration_ns = paces->at_least_ns;
 		plan->group++;
 		rc = bench_plan_add(plan, &setting);
 	}
@@ -160,10 +154,10 @@ static int plan_paced(struct bench_plan *plan, const char *bench, enum bench_wai
 static int plan_wake(struct bench_plan *plan)
 {
 	static const struct pace gaps[] = {
-		{"gap 10 us", 10000, 0, true},
-		{"gap 1 ms", MS, 0, true},
-		{"gap 100 ms", 100 * MS, 500 * MS, false},
-		{NULL, 0, 0, false},
+		{"gap 10 us", 10000, true},
+		{"gap 1 ms", MS, true},
+		{"gap 100 ms", 100 * MS, false},
+		{NULL, 0, false},
 	};
 
 	return plan_paced(plan, "wake", BENCH_BLOCK, 8, gaps);
@@ -172,14 +166,13 @@ static int plan_wake(struct bench_plan *plan)
 static int plan_openloop(struct bench_plan *plan)
 {
 	static const struct pace spin[] = {
-		{"100 k/s", 10000, 0, true},
-		{"1 M/s", 1000, 0, false},
-		{NULL, 0, 0, false},
+		{"100 k/s", 10000, true},
+		{"1 M/s", 1000, false},
+		{NULL, 0, false},
 	};
 	static const struct pace block[] = {
-		{"10 k/s", 100000, 0, true},
-		{"100 k/s", 10000, 0, false},
-		{NULL, 0, 0, false},
+		{"10 k/s", 100000, true},
+		{NULL, 0, false},
 	};
 	int rc = plan_paced(plan, "openloop", BENCH_SPIN, 64, spin);
 
@@ -196,9 +189,6 @@ static int plan_places(struct bench_plan *plan)
 	/* Whoever spins needs a processor of his own. */
 	if (rc == 0 && plan->cpu_count >= 2)
 		rc = plan_each(plan, "unpinned", BENCH_THROUGHPUT, BENCH_SPIN, payloads,
-			       BENCH_ANY_CPU);
-	if (rc == 0)
-		rc = plan_each(plan, "unpinned", BENCH_THROUGHPUT, BENCH_BLOCK, payloads,
 			       BENCH_ANY_CPU);
 	return rc;
 }
@@ -235,7 +225,8 @@ static int plan_frame(struct bench_plan *plan)
 
 		setting.config.touch = 0;
 		setting.config.capacity = *payload * 8;
-		setting.peal_only = plan->args->quick;
+		/* One size shows who copies all the same. */
+		setting.peal_only = plan->args->quick || *payload != MIB;
 		plan->group++;
 		rc = bench_plan_add(plan, &setting);
 	}

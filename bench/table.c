@@ -110,7 +110,7 @@ static void print_result(FILE *out, const struct bench_result *result, const str
 			     : result->flags & BENCH_IS_LIMIT ? style->limit
 							      : "";
 
-	fprintf(out, "%s  %-24s", colour, capacity ? result->variant : result->name);
+	fprintf(out, "%s  %-28s", colour, capacity ? result->variant : result->name);
 	print_value(out, result);
 	print_more(out, result);
 	fputs(*colour ? style->end : "", out);

@@ -124,14 +124,39 @@ static const struct {
 	long number;
 	const char *name;
 } names[] = {
-	{SYS_read, "read"},         {SYS_write, "write"},         {SYS_sendto, "sendto"},
-	{SYS_recvfrom, "recvfrom"}, {SYS_sendmsg, "sendmsg"},     {SYS_recvmsg, "recvmsg"},
-	{SYS_ppoll, "ppoll"},       {SYS_futex, "futex"},         {SYS_membarrier, "membarrier"},
-	{SYS_readv, "readv"},       {SYS_writev, "writev"},       {SYS_sched_yield, "sched_yield"},
-	{SYS_semtimedop, "semop"},  {SYS_mq_timedsend, "mq_send"}, {SYS_epoll_pwait, "epoll_pwait"},
-	{SYS_nanosleep, "nanosleep"}, {SYS_mq_timedreceive, "mq_receive"}, {SYS_ioctl, "ioctl"},
-#ifdef SYS_poll
-	{SYS_poll, "poll"},         {SYS_epoll_wait, "epoll_wait"},
+	{SYS_read, "read"},
+	{SYS_write, "write"},
+	{SYS_readv, "readv"},
+	{SYS_writev, "writev"},
+	{SYS_sendto, "sendto"},
+	{SYS_recvfrom, "recvfrom"},
+	{SYS_sendmsg, "sendmsg"},
+	{SYS_recvmsg, "recvmsg"},
+	{SYS_sendmmsg, "sendmmsg"},
+	{SYS_recvmmsg, "recvmmsg"},
+	{SYS_ppoll, "ppoll"},
+	{SYS_futex, "futex"},
+	{SYS_membarrier, "membarrier"},
+	{SYS_sched_yield, "sched_yield"},
+	{SYS_epoll_pwait, "epoll_pwait"},
+	{SYS_epoll_ctl, "epoll_ctl"},
+	{SYS_nanosleep, "nanosleep"},
+	{SYS_ioctl, "ioctl"},
+	{SYS_getpid, "getpid"},
+	{SYS_getrandom, "getrandom"},
+	{SYS_mmap, "mmap"},
+	{SYS_munmap, "munmap"},
+	{SYS_mprotect, "mprotect"},
+	{SYS_madvise, "madvise"},
+	{SYS_brk, "brk"},
+	{SYS_vmsplice, "vmsplice"},
+	{SYS_splice, "splice"},
+	{SYS_setsockopt, "setsockopt"},
+	{SYS_mq_timedsend, "mq_send"},
+	{SYS_mq_timedreceive, "mq_receive"},
+#ifdef SYS_poll /* newer architectures have the p-variants alone */
+	{SYS_poll, "poll"},
+	{SYS_epoll_wait, "epoll_wait"},
 #endif
 };
 
@@ -157,7 +182,7 @@ void bench_trace_describe(const struct bench_trace *trace, uint64_t messages, ch
 	struct bench_trace rest = *trace;
 
 	text[0] = '\0';
-	for (int shown = 0; shown < 6; shown++) {
+	for (int shown = 0; shown < 4; shown++) {
 		size_t most = 0;
 
 		for (size_t i = 0; i < BENCH_SYSCALLS; i++)
