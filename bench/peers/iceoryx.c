@@ -4,20 +4,19 @@
  *
  * iceoryx 2.0.3. A publisher and a subscriber in each direction; chunks are loaned, filled, published,
  * taken, read and released in place. The publisher waits for a slow subscriber, so nothing is lost.
- * One pool of chunks of the payload's size, as many as queue and both ends can hold: fewer fit the
- * caches better. Blocking: a wait set on the subscriber's state. It has no batches.
+ * One pool of chunks of the payload's size, as many as queues and ends can hold. Blocking: a wait
+ * set on the subscriber's state. It has no batches.
  *
  * The daemon, iox-roudi, is started by create() with a configuration of its own and without
  * monitoring of processes, which would only cost; it dies with the first process, and is ended by
- * its detach(). There can be one daemon on a machine: with another one running, this fails.
+ * its detach(). There can be one daemon on a machine: with one running already, this fails.
  *
  * Asked to end (SIGTERM), the daemon would first end the processes that are registered with it, and
  * they leave that register only in their exit handlers, which a run does not get to. So it is
- * killed, and what it leaves is removed here: its memory loses its names as soon as all have mapped
- * it, so a run that is killed leaves none; a few empty files in /tmp go at the end.
+ * killed, and what it leaves is removed here: memory, sockets and locks lose their names as soon as
+ * both processes are connected, so that a run that is killed leaves nothing either.
  *
- * Tried: the pools that come with the daemon, 10000 small chunks - slower, they go round through
- * more memory than the caches hold.
+ * Tried: pools of 10000 chunks, as the daemon's own configuration has - no difference.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -40,6 +39,9 @@
 
 /* The deepest queue that a subscriber may have in 2.0.3. */
 #define QUEUE_MAX 256
+
+/* A tenth of a second each. */
+#define DAEMON_ATTEMPTS 30
 
 struct tx {
 	iox_pub_t publisher;
@@ -194,38 +196,64 @@ static int daemon_ready(int fd)
 	return -EPROTO;
 }
 
-static int create(struct bench_run *run)
-{
-	const pid_t parent = getpid();
-	struct ends *ends = calloc(1, sizeof(*ends));
-	int config_fd, output[2], r;
-
-	if (!ends)
-		return -ENOMEM;
-	config_fd = daemon_config(&run->control->config);
-	if (config_fd < 0)
-		return config_fd;
-	if (pipe2(output, O_CLOEXEC) < 0)
-		return -errno;
-	ends->daemon = fork();
-	if (ends->daemon == 0)
-		daemon_run(config_fd, output[1], parent);
-	close(config_fd);
-	close(output[1]);
-	r = ends->daemon < 0 ? -errno : daemon_ready(output[0]);
-	/* Left open: the daemon says more when it ends. */
-	if (r < 0)
-		snprintf(run->control->first.error, sizeof(run->control->first.error),
-			 "iox-roudi did not start, or another one runs");
-	run->state = ends;
-	return r;
-}
-
 static void pause_ms(long ms)
 {
 	const struct timespec time = {0, ms * 1000000};
 
 	nanosleep(&time, NULL);
+}
+
+static void daemon_end(pid_t daemon)
+{
+	kill(daemon, SIGKILL);
+	waitpid(daemon, NULL, 0);
+}
+
+/* Its pid or a negative errno. */
+static pid_t daemon_start(int config_fd)
+{
+	const pid_t parent = getpid();
+	int output[2], r;
+	pid_t pid;
+
+	if (pipe2(output, O_CLOEXEC) < 0)
+		return -errno;
+	pid = fork();
+	if (pid == 0)
+		daemon_run(config_fd, output[1], parent);
+	r = pid < 0 ? -errno : 0;
+	close(output[1]);
+	if (r == 0)
+		r = daemon_ready(output[0]);
+	/* The other end stays open when it runs: it says more when it ends. */
+	if (r == 0)
+		return pid;
+	close(output[0]);
+	if (pid > 0)
+		daemon_end(pid);
+	return r;
+}
+
+static int create(struct bench_run *run)
+{
+	struct ends *ends = calloc(1, sizeof(*ends));
+	int config_fd = daemon_config(&run->control->config);
+
+	if (!ends || config_fd < 0)
+		return ends ? config_fd : -ENOMEM;
+	/* There may be one that is about to connect or to end. */
+	for (int i = 0; i < DAEMON_ATTEMPTS; i++) {
+		ends->daemon = daemon_start(config_fd);
+		if (ends->daemon >= 0)
+			break;
+		pause_ms(100);
+	}
+	close(config_fd);
+	if (ends->daemon < 0)
+		snprintf(run->control->first.error, sizeof(run->control->first.error),
+			 "iox-roudi did not start, or another one runs");
+	run->state = ends;
+	return ends->daemon < 0 ? ends->daemon : 0;
 }
 
 /* Both directions are connected when the other process has attached as well. */
@@ -252,6 +280,17 @@ static void unlink_memory(void)
 		snprintf(name, sizeof(name), "/%s", group->gr_name);
 		shm_unlink(name);
 	}
+}
+
+/* The sockets by which processes and daemon found each other, and their locks. */
+static void unlink_socket(const char *name)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/tmp/%s", name);
+	unlink(path);
+	snprintf(path, sizeof(path), "/tmp/%s.lock", name);
+	unlink(path);
 }
 
 static void runtime_name(char *name, size_t size)
@@ -292,34 +331,20 @@ static int attach(struct bench_run *run, enum bench_role role)
 			return -EIO;
 	}
 	r = connected(ends);
-	if (r == 0)
+	if (r < 0)
+		return r;
+	unlink_socket(name);
+	if (first) {
 		unlink_memory();
-	return r;
-}
-
-/* The sockets by which processes and daemon found each other, and their locks. */
-static void unlink_socket(const char *name)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/tmp/%s", name);
-	unlink(path);
-	snprintf(path, sizeof(path), "/tmp/%s.lock", name);
-	unlink(path);
-}
-
-static void daemon_end(pid_t daemon)
-{
-	kill(daemon, SIGKILL);
-	waitpid(daemon, NULL, 0);
-	unlink_socket("roudi");
-	unlink_socket("iox-unique-roudi");
+		unlink_socket("roudi");
+		unlink_socket("iox-unique-roudi");
+	}
+	return 0;
 }
 
 static void detach(struct bench_run *run, enum bench_role role)
 {
 	struct ends *ends = run->state;
-	char name[32];
 
 	if (ends->from.wait_set) {
 		iox_ws_detach_subscriber_state(ends->from.wait_set, ends->from.subscriber,
@@ -328,9 +353,6 @@ static void detach(struct bench_run *run, enum bench_role role)
 	}
 	iox_sub_deinit(ends->from.subscriber);
 	iox_pub_deinit(ends->to.publisher);
-	iox_runtime_shutdown();
-	runtime_name(name, sizeof(name));
-	unlink_socket(name);
 	if (role == BENCH_FIRST)
 		daemon_end(ends->daemon);
 	free(ends);

@@ -8,9 +8,6 @@
  * let one side run ahead.
  *
  * The address is abstract, so nothing is left behind in a file system.
- *
- * Tried: nng_send() and nng_recv() with NNG_FLAG_ALLOC, which wrap the same; sends without a copy
- * either way.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -6,8 +6,6 @@
  * (chunk_peek, chunk_reclaim). Two adapters: without the semaphore the reader looks again and again,
  * with it he sleeps. In both a writer who finds no room has to try again, as libqb's documentation
  * shows; so that he leaves the processor to the reader, he yields it in the one that sleeps.
- *
- * Tried: chunk_write and chunk_read, which copy - slower from 256 B on, the same below.
  */
 #include <errno.h>
 #include <sched.h>
