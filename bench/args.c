@@ -80,10 +80,14 @@ bool bench_args_wants_impl(const struct bench_args *args, const char *slug)
 int bench_args_parse(struct bench_args *args, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"quick", no_argument, NULL, 'q'},	  {"only", required_argument, NULL, 'o'},
-		{"list", no_argument, NULL, 'l'},	  {"json", required_argument, NULL, 'j'},
-		{"html", required_argument, NULL, 't'},	  {"smoke", no_argument, NULL, 's'},
-		{"compare", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'},
+		{"quick", no_argument, NULL, 'q'},
+		{"only", required_argument, NULL, 'o'},
+		{"list", no_argument, NULL, 'l'},
+		{"json", required_argument, NULL, 'j'},
+		{"html", required_argument, NULL, 't'},
+		{"smoke", no_argument, NULL, 's'},
+		{"compare", required_argument, NULL, 'c'},
+		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
 	int option, rc = 0;

@@ -10,8 +10,8 @@ struct bench_args {
 	bool quick;
 	bool smoke; /* a few milliseconds of everything: is the data right? */
 	bool list;
-	const char *json, *html, *compare;    /* files; NULL */
-	const char *benches[BENCH_ONLY_MAX];  /* of --only; none: all */
+	const char *json, *html, *compare;   /* files; NULL */
+	const char *benches[BENCH_ONLY_MAX]; /* of --only; none: all */
 	const char *impls[BENCH_ONLY_MAX];
 	unsigned int bench_count, impl_count;
 };

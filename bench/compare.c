@@ -51,7 +51,8 @@ static bool print_change(FILE *out, const json_t *old, const struct bench_result
 		return false;
 	fprintf(out, "%-11s %-11s %-8s %-6s %-21s %9s -> %-9s %5.2f x", result->bench,
 		result->variant, bench_format_bytes(payload, sizeof(payload), result->payload),
-		result->mode, result->impl, bench_format_value(was, sizeof(was), before, result->unit),
+		result->mode, result->impl,
+		bench_format_value(was, sizeof(was), before, result->unit),
 		bench_format_value(is, sizeof(is), result->value.median, result->unit),
 		result->value.median / before);
 	print_ratio(out, "peers", old, "ratio_to_best_peer", &result->to_best_peer);
@@ -73,8 +74,7 @@ int bench_compare(const struct bench_report *report, const char *old_path, FILE 
 		json_decref(old);
 		return -EINVAL;
 	}
-	fprintf(out, "\nBefore (%s) and now:\n",
-		text_of(json_object_get(old, "machine"), "date"));
+	fprintf(out, "\nBefore (%s) and now:\n", text_of(json_object_get(old, "machine"), "date"));
 	for (size_t i = 0; i < report->count; i++)
 		same += print_change(out, find(results, &report->results[i]), &report->results[i]);
 	if (same == 0)

@@ -84,14 +84,17 @@ static uint64_t cache_bytes(int cpu, int index, char type[32], int *level)
 	char *unit;
 	uint64_t bytes;
 
-	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/cache/index%d/type", cpu, index);
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/cache/index%d/type", cpu,
+		 index);
 	if (!first_line(path, type, 32))
 		return 0;
-	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/cache/index%d/level", cpu, index);
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/cache/index%d/level", cpu,
+		 index);
 	if (!first_line(path, text, sizeof(text)))
 		return 0;
 	*level = atoi(text);
-	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/cache/index%d/size", cpu, index);
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/cache/index%d/size", cpu,
+		 index);
 	if (!first_line(path, text, sizeof(text)))
 		return 0;
 	bytes = strtoull(text, &unit, 10);
@@ -152,7 +155,8 @@ void bench_machine_look(struct bench_machine *machine)
 	bench_choose_cpus(cpus);
 	machine->first_cpu = cpus[0];
 	machine->second_cpu = cpus[1];
-	machine->cpus = sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+	machine->cpus =
+		sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
 	look_at_cpuinfo(machine);
 	look_at_caches(machine);
 	if (uname(&name) == 0)
@@ -162,8 +166,7 @@ void bench_machine_look(struct bench_machine *machine)
 		 cpus[0]);
 	if (!first_line(path, machine->governor, sizeof(machine->governor)))
 		strcpy(machine->governor, "unknown");
-	strftime(machine->date, sizeof(machine->date), "%Y-%m-%dT%H:%M:%SZ",
-		 gmtime_r(&now, &utc));
+	strftime(machine->date, sizeof(machine->date), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
 	snprintf(machine->version, sizeof(machine->version), "%d.%d.%d", PEAL_VERSION_MAJOR,
 		 PEAL_VERSION_MINOR, PEAL_VERSION_PATCH);
 	snprintf(machine->compiler, sizeof(machine->compiler), "%s", BENCH_COMPILER);

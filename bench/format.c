@@ -15,8 +15,11 @@ static void with_prefix(char *text, size_t size, double value, const char *const
 		value /= 1000;
 		i++;
 	}
-	snprintf(text, size, "%.*f %s%s", value < 9.995 ? 2 : value < 99.95 ? 1 : 0, value,
-		 prefixes[i], unit);
+	snprintf(text, size, "%.*f %s%s",
+		 value < 9.995   ? 2
+		 : value < 99.95 ? 1
+				 : 0,
+		 value, prefixes[i], unit);
 }
 
 char *bench_format_value(char *text, size_t size, double value, const char *unit)

@@ -42,18 +42,18 @@ static json_t *machine_json(const struct bench_report *report)
 {
 	const struct bench_machine *machine = &report->machine;
 
-	return json_pack("{s:s, s:i, s:[i, i], s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:s, s:b,"
-			 " s:b, s:f, s:i, s:f, s:i, s:i}",
-			 "cpu", machine->cpu, "cores", (int)machine->cpus, "pinned_to",
-			 machine->first_cpu, machine->second_cpu, "kernel", machine->kernel,
-			 "governor", machine->governor, "hypervisor", machine->hypervisor,
-			 "l1d_bytes", (json_int_t)machine->l1d_bytes, "l2_bytes",
-			 (json_int_t)machine->l2_bytes, "l3_bytes", (json_int_t)machine->l3_bytes,
-			 "date", machine->date, "peal", machine->version, "compiler",
-			 machine->compiler, "quick", report->quick, "interrupted",
-			 report->interrupted, "seconds", report->seconds, "runs",
-			 (int)report->rounds, "run_seconds", (double)report->duration_ns / 1e9, "spinning_runs",
-			 (int)report->spinning, "disturbed_runs", (int)report->disturbed);
+	return json_pack(
+		"{s:s, s:i, s:[i, i], s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:s, s:b,"
+		" s:b, s:f, s:i, s:f, s:i, s:i}",
+		"cpu", machine->cpu, "cores", (int)machine->cpus, "pinned_to", machine->first_cpu,
+		machine->second_cpu, "kernel", machine->kernel, "governor", machine->governor,
+		"hypervisor", machine->hypervisor, "l1d_bytes", (json_int_t)machine->l1d_bytes,
+		"l2_bytes", (json_int_t)machine->l2_bytes, "l3_bytes",
+		(json_int_t)machine->l3_bytes, "date", machine->date, "peal", machine->version,
+		"compiler", machine->compiler, "quick", report->quick, "interrupted",
+		report->interrupted, "seconds", report->seconds, "runs", (int)report->rounds,
+		"run_seconds", (double)report->duration_ns / 1e9, "spinning_runs",
+		(int)report->spinning, "disturbed_runs", (int)report->disturbed);
 }
 
 static json_t *samples_json(const struct bench_result *result)
@@ -81,7 +81,7 @@ static json_t *percentiles_json(const struct bench_result *result)
 static const char *kind_of(const struct bench_result *result)
 {
 	if (result->flags & BENCH_IS_PEAL)
-		return "peal";
+		return result->for_comparison ? "peal for comparison" : "peal";
 	if (result->flags & BENCH_IS_LIMIT)
 		return "limit";
 	return result->flags & BENCH_IN_PROCESS ? "peer in one process" : "peer";

@@ -18,9 +18,9 @@
 #include "limit.h"
 #include "run.h"
 
-#define SLOTS        4096
-#define PAYLOAD_MAX  64
-#define DRAIN_BYTES  4096 /* at once; more bells than that are never pending */
+#define SLOTS       4096
+#define PAYLOAD_MAX 64
+#define DRAIN_BYTES 4096 /* at once; more bells than that are never pending */
 
 enum bell { EVENTFD, SOCKET, FUTEX };
 

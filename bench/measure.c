@@ -55,7 +55,8 @@ static double value_of(const struct bench_job *job, const struct bench_outcome *
 	if (job->custom)
 		return outcome->value;
 	if (job->trace)
-		return (double)(outcome->traced[0].total + outcome->traced[1].total) / (messages + 1);
+		return (double)(outcome->traced[0].total + outcome->traced[1].total) /
+		       (messages + 1);
 	if (job->config.kind == BENCH_PACED)
 		return age_median(outcome);
 	if (job->config.kind == BENCH_RTT)
@@ -146,8 +147,7 @@ static void measure_group(struct bench_plan *plan, struct bench_report *report, 
 
 	for (unsigned int round = 0; round < plan->rounds; round++)
 		for (size_t i = 0; i < count && !bench_interrupted(); i++)
-			measure_cell(plan, report, begin + (round + i) % count, round,
-				     progress);
+			measure_cell(plan, report, begin + (round + i) % count, round, progress);
 }
 
 void bench_measure(struct bench_plan *plan, struct bench_report *report)

@@ -45,6 +45,13 @@ static struct bench_side *side_of(struct bench_run *run, enum bench_role role)
 	return role == BENCH_FIRST ? &run->control->first : &run->control->second;
 }
 
+/* Unless the adapter has said more. */
+static void set_error(struct bench_side *side, const char *what, int rc)
+{
+	if (side->error[0] == '\0')
+		snprintf(side->error, sizeof(side->error), "%s: %s", what, strerror(-rc));
+}
+
 static void wait_for(const uint32_t *word, uint32_t value)
 {
 	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) < value)
@@ -68,7 +75,8 @@ static void populate(struct bench_run *run)
 {
 	const volatile unsigned char *bytes = run->shared;
 
-	if (run->shared_bytes == 0 || madvise(run->shared, run->shared_bytes, MADV_POPULATE_WRITE) == 0)
+	if (run->shared_bytes == 0 ||
+	    madvise(run->shared, run->shared_bytes, MADV_POPULATE_WRITE) == 0)
 		return;
 	for (size_t i = 0; i < run->shared_bytes; i += 4096)
 		(void)bytes[i];
@@ -94,7 +102,8 @@ static struct usage usage_now(bool in_process)
 	};
 }
 
-static void measure(struct bench_run *run, const struct bench_adapter *adapter, enum bench_role role)
+static void measure(struct bench_run *run, const struct bench_adapter *adapter,
+		    enum bench_role role)
 {
 	bool in_process = adapter->flags & BENCH_IN_PROCESS;
 	struct bench_side *side = side_of(run, role);
@@ -131,8 +140,6 @@ static void reset_side(struct bench_side *side)
 	side->begin_ns = 0;
 	side->end_ns = 0;
 	side->messages = 0;
-	/* wrong stays: what came wrong while warming up is wrong too, and the loops store, so it is
-	 * kept aside. */
 }
 
 static void run_phase(struct bench_run *run, const struct bench_adapter *adapter,
@@ -140,6 +147,7 @@ static void run_phase(struct bench_run *run, const struct bench_adapter *adapter
 {
 	struct bench_control *control = run->control;
 	struct bench_side *side = side_of(run, role);
+	/* What came wrong while warming up is wrong too. */
 	uint64_t wrong = side->wrong;
 
 	reset_side(side);
@@ -170,8 +178,7 @@ int bench_take_part(struct bench_run *run, const struct bench_adapter *adapter,
 	populate(run);
 	rc = adapter->attach ? adapter->attach(run, role) : 0;
 	if (rc < 0) {
-		if (side->error[0] == '\0')
-			snprintf(side->error, sizeof(side->error), "attaching: %s", strerror(-rc));
+		set_error(side, "attaching", rc);
 		return rc;
 	}
 	/* After attaching: the threads that a library starts of itself may go where they like. */
@@ -270,8 +277,7 @@ int bench_be_first(struct bench_run *run, const struct bench_adapter *adapter, i
 	populate(run);
 	rc = adapter->create ? adapter->create(run) : 0;
 	if (rc < 0) {
-		snprintf(run->control->first.error, sizeof(run->control->first.error),
-			 "creating: %s", strerror(-rc));
+		set_error(&run->control->first, "creating", rc);
 		return 77;
 	}
 	if (adapter->flags & BENCH_IN_PROCESS)

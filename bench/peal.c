@@ -24,14 +24,21 @@
 
 #define ATTACH_NS UINT64_C(10000000000)
 
+/* What one end does with a message. */
+enum manner {
+	SINGLE,
+	BATCHED,
+	SLOW, /* some work for each, so that the ring runs full, or empty */
+};
+
 struct tx {
 	struct peal_producer *producer;
-	bool batched;
+	enum manner manner;
 };
 
 struct rx {
 	struct peal_consumer *consumer;
-	bool batched;
+	enum manner manner;
 };
 
 struct state {
@@ -59,6 +66,17 @@ static inline void check(int rc)
 		bench_die(peal_last_error());
 }
 
+/* About 100 ns, which nothing can overlap with: each step needs the one before. */
+static void work(void)
+{
+	uint64_t x = 1;
+
+	for (int i = 0; i < 64; i++) {
+		x *= x + 2;
+		__asm__ volatile("" : "+r"(x));
+	}
+}
+
 static inline void *tx_begin(struct tx *tx, size_t size)
 {
 	void *payload;
@@ -70,12 +88,18 @@ static inline void *tx_begin(struct tx *tx, size_t size)
 
 static inline void tx_end(struct tx *tx, size_t size)
 {
-	check(tx->batched ? peal_stage(tx->producer, size, 0) : peal_commit(tx->producer, size, 0));
+	if (tx->manner == BATCHED) {
+		check(peal_stage(tx->producer, size, 0));
+		return;
+	}
+	if (tx->manner == SLOW)
+		work();
+	check(peal_commit(tx->producer, size, 0));
 }
 
 static inline void tx_flush(struct tx *tx)
 {
-	if (tx->batched)
+	if (tx->manner == BATCHED)
 		check(peal_publish(tx->producer));
 }
 
@@ -85,7 +109,7 @@ static inline const void *rx_begin(struct rx *rx, size_t *size)
 	int rc = peal_next(rx->consumer, &record);
 
 	if (rc <= 0) {
-		if (rx->batched)
+		if (rx->manner == BATCHED)
 			check(peal_release(rx->consumer));
 		check(peal_next_wait(rx->consumer, &record, PEAL_FOREVER));
 	}
@@ -95,13 +119,16 @@ static inline const void *rx_begin(struct rx *rx, size_t *size)
 
 static inline void rx_end(struct rx *rx)
 {
-	if (!rx->batched)
-		check(peal_release(rx->consumer));
+	if (rx->manner == BATCHED)
+		return;
+	if (rx->manner == SLOW)
+		work();
+	check(peal_release(rx->consumer));
 }
 
 static inline void rx_flush(struct rx *rx)
 {
-	if (rx->batched)
+	if (rx->manner == BATCHED)
 		check(peal_release(rx->consumer));
 }
 
@@ -189,7 +216,7 @@ static pid_t start(struct bench_run *run, int control_fd)
 static int attach(struct bench_run *run, enum bench_role role)
 {
 	struct state *state = run->state;
-	bool batched = run->control->config.kind == BENCH_BATCH;
+	enum manner usual = run->control->config.kind == BENCH_BATCH ? BATCHED : SINGLE;
 
 	if (role == BENCH_FIRST) {
 		int rc = peal_child_wait_ready(state->child, state->channel,
@@ -198,8 +225,14 @@ static int attach(struct bench_run *run, enum bench_role role)
 		if (rc < 0)
 			return fail(&run->control->first, rc);
 	}
-	state->tx = (struct tx){.producer = peal_tx(state->channel), .batched = batched};
-	state->rx = (struct rx){.consumer = peal_rx(state->channel), .batched = batched};
+	state->tx = (struct tx){
+		.producer = peal_tx(state->channel),
+		.manner = is_called(run, "peal-slow-producer") ? SLOW : usual,
+	};
+	state->rx = (struct rx){
+		.consumer = peal_rx(state->channel),
+		.manner = is_called(run, "peal-slow-consumer") ? SLOW : usual,
+	};
 	return 0;
 }
 
@@ -255,7 +288,8 @@ int bench_peal_guest(int argc, char **argv)
 	}
 
 extern const struct bench_adapter bench_adapter_peal, bench_adapter_peal_eventfd,
-	bench_adapter_peal_fence;
+	bench_adapter_peal_fence, bench_adapter_peal_slow_producer,
+	bench_adapter_peal_slow_consumer;
 
 ADAPTER(bench_adapter_peal, "Peal", "peal",
 	"can sleep, asymmetric barrier, socket doorbell; in place: reserve/commit, next/release",
@@ -265,3 +299,7 @@ ADAPTER(bench_adapter_peal_eventfd, "Peal, eventfd", "peal-eventfd",
 ADAPTER(bench_adapter_peal_fence, "Peal, fences", "peal-fence",
 	"the same without membarrier(2), for comparison: each publication costs a fence",
 	BENCH_CAN_BATCH);
+ADAPTER(bench_adapter_peal_slow_producer, "Peal, slow producer", "peal-slow-producer",
+	"about 100 ns of work for each message at the producer: the ring is nearly empty", 0);
+ADAPTER(bench_adapter_peal_slow_consumer, "Peal, slow consumer", "peal-slow-consumer",
+	"about 100 ns of work for each message at the consumer: the ring is full", 0);

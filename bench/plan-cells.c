@@ -23,19 +23,21 @@ static bool variant_matters(const struct bench_adapter *adapter,
 
 	if (is_called(adapter, "peal"))
 		return true;
+	if (strncmp(adapter->slug, "peal-slow-", 10) == 0)
+		return strcmp(setting->bench, "fill") == 0;
 	/* The doorbell is used by who sleeps. */
 	if (is_called(adapter, "peal-eventfd"))
 		return config->wait == BENCH_BLOCK && !streams;
 	return config->wait == BENCH_SPIN && config->payload <= 64 && !setting->trace &&
-	       setting->place == BENCH_TWO_CPUS && config->kind != BENCH_PACED;
+	       setting->place == BENCH_TWO_CPUS && config->kind != BENCH_PACED &&
+	       strcmp(setting->bench, "fill") != 0;
 }
 
 /*
  * What goes through the kernel and is polled is slower by two orders of magnitude, at every size:
  * one setting shows that as well as seven. Where it blocks, as people use it, it is measured in all.
  */
-static bool is_worth_while(const struct bench_adapter *adapter,
-			   const struct bench_setting *setting)
+static bool is_worth_while(const struct bench_adapter *adapter, const struct bench_setting *setting)
 {
 	static const char *const kernel[] = {"pipe", "socketpair", "socketstream", "mq"};
 
@@ -154,7 +156,8 @@ static int add_adapter(struct bench_plan *plan, const struct bench_setting *sett
 	result->name = adapter->name;
 	result->how = adapter->how;
 	result->flags = adapter->flags;
-	result->for_comparison = is_called(adapter, "peal-fence");
+	result->for_comparison = adapter->flags & BENCH_IS_PEAL && !is_called(adapter, "peal") &&
+				 !is_called(adapter, "peal-eventfd");
 	if (setting->config.touch && !setting->trace)
 		result->limit = bench_limit_of(adapter, &setting->config);
 	if (setting->config.kind != BENCH_PACED)

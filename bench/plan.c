@@ -19,9 +19,9 @@
 #define OVERHEAD_S 0.035
 
 /* In the order in which they are measured. */
-const char *const bench_names[] = {"throughput", "batch", "rtt",	"wake",	 "openloop",
-				   "onecpu",	 "onecpu-rtt", "unpinned", "capacity", "frame",
-				   "spawn",	 "awake",      "asleep",   NULL};
+const char *const bench_names[] = {"throughput", "batch",      "rtt",      "wake",     "openloop",
+				   "onecpu",     "onecpu-rtt", "unpinned", "capacity", "fill",
+				   "frame",      "spawn",      "awake",    "asleep",   NULL};
 const char *const bench_explanations[] = {
 	"messages a second, each handed over by itself",
 	"the same, handed over 32 at a time",
@@ -32,12 +32,12 @@ const char *const bench_explanations[] = {
 	"round trip, both processes on one processor",
 	"messages a second, wherever the kernel puts the two",
 	"messages a second by size of the ring: smaller than L1, about L2, larger",
+	"messages a second when one side has 100 ns of work for each: ring nearly empty, full",
 	"messages a second when only descriptors move: the payload is not touched",
 	"from nothing to the first message of a new process",
 	"system calls per message while both are busy",
 	"system calls per message, one every 2 ms: waker and sleeper together",
 };
-
 
 bool bench_plan_knows(const char *bench)
 {
@@ -56,15 +56,16 @@ static struct bench_setting setting_of(const struct bench_plan *plan, const char
 		.bench = bench,
 		.unit = streams ? "msg/s" : "ns",
 		.higher_is_better = streams,
-		.config = {
-			.kind = kind,
-			.wait = wait,
-			.payload = payload,
-			.capacity = MIB,
-			.batch = kind == BENCH_BATCH ? BATCH : 1,
-			.touch = 1,
-			.duration_ns = plan->duration_ns,
-		},
+		.config =
+			{
+				.kind = kind,
+				.wait = wait,
+				.payload = payload,
+				.capacity = MIB,
+				.batch = kind == BENCH_BATCH ? BATCH : 1,
+				.touch = 1,
+				.duration_ns = plan->duration_ns,
+			},
 	};
 }
 
@@ -76,8 +77,8 @@ static int plan_throughput(struct bench_plan *plan)
 
 	for (const uint64_t *payload = plan->args->quick ? quick : full; *payload && rc == 0;
 	     payload++) {
-		struct bench_setting single = setting_of(plan, "throughput", BENCH_THROUGHPUT,
-							 BENCH_SPIN, *payload);
+		struct bench_setting single =
+			setting_of(plan, "throughput", BENCH_THROUGHPUT, BENCH_SPIN, *payload);
 		struct bench_setting batch =
 			setting_of(plan, "batch", BENCH_BATCH, BENCH_SPIN, *payload);
 
@@ -214,6 +215,15 @@ static int plan_capacity(struct bench_plan *plan)
 	return rc;
 }
 
+static int plan_fill(struct bench_plan *plan)
+{
+	struct bench_setting setting = setting_of(plan, "fill", BENCH_THROUGHPUT, BENCH_SPIN, 64);
+
+	setting.peal_only = true;
+	plan->group++;
+	return bench_plan_add(plan, &setting);
+}
+
 static int plan_frame(struct bench_plan *plan)
 {
 	static const uint64_t payloads[] = {64 * KIB, MIB, 16 * MIB, 0};
@@ -273,8 +283,8 @@ static int plan_syscalls(struct bench_plan *plan)
 	int rc = 0;
 
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]) && rc == 0; i++) {
-		struct bench_setting setting = setting_of(plan, counts[i].bench, counts[i].kind,
-							  counts[i].wait, 64);
+		struct bench_setting setting =
+			setting_of(plan, counts[i].bench, counts[i].kind, counts[i].wait, 64);
 
 		setting.unit = "calls/msg";
 		setting.higher_is_better = false;
@@ -289,8 +299,8 @@ static int plan_syscalls(struct bench_plan *plan)
 int bench_plan_make(struct bench_plan *plan, const struct bench_args *args)
 {
 	static int (*const parts[])(struct bench_plan *) = {
-		plan_throughput, plan_blocking, plan_rtt,   plan_wake,	plan_openloop,
-		plan_places,	 plan_capacity, plan_frame, plan_spawn, plan_syscalls,
+		plan_throughput, plan_blocking, plan_rtt,   plan_wake,  plan_openloop, plan_places,
+		plan_capacity,   plan_fill,     plan_frame, plan_spawn, plan_syscalls,
 	};
 	int rc = 0;
 

@@ -35,7 +35,7 @@ extern const char *const bench_missing[];
 
 /* Is that the name of a bench? */
 bool bench_plan_knows(const char *bench);
-extern const char *const bench_names[];       /* NULL-terminated */
+extern const char *const bench_names[];        /* NULL-terminated */
 extern const char *const bench_explanations[]; /* a line for each */
 
 /* Everything that @args ask for. 0 or a negative errno. */

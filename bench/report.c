@@ -9,7 +9,7 @@
 #include "report.h"
 
 const char *const bench_percentile_names[BENCH_PERCENTILES] = {
-	[BENCH_P50] = "p50",	 [BENCH_P90] = "p90",	  [BENCH_P99] = "p99",
+	[BENCH_P50] = "p50",    [BENCH_P90] = "p90",      [BENCH_P99] = "p99",
 	[BENCH_P999] = "p99.9", [BENCH_P9999] = "p99.99",
 };
 
@@ -100,7 +100,8 @@ static const struct bench_result *best_of(const struct bench_report *report,
 		    strcmp(result->bench, bench) != 0 ||
 		    strcmp(result->variant, like->variant) != 0 || !is_sampled(result, round))
 			continue;
-		if (!best || (result->samples[round] > best->samples[round]) == like->higher_is_better)
+		if (!best ||
+		    (result->samples[round] > best->samples[round]) == like->higher_is_better)
 			best = result;
 	}
 	return best;
@@ -161,8 +162,8 @@ static void finish_ages(struct bench_result *result)
 	for (unsigned int i = 0; i < BENCH_BUCKETS; i++)
 		result->age_count += result->ages[i];
 	for (unsigned int i = 0; i < BENCH_PERCENTILES; i++)
-		result->percentiles_ns[i] = bench_percentile_of(result->ages, result->age_count,
-								percentile_parts[i]);
+		result->percentiles_ns[i] =
+			bench_percentile_of(result->ages, result->age_count, percentile_parts[i]);
 }
 
 void bench_report_finish(struct bench_report *report)

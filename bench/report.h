@@ -19,17 +19,17 @@
 #define BENCH_RUNS_MAX 32
 
 struct bench_machine {
-	char cpu[128];        /* "AMD EPYC" */
-	char kernel[128];     /* "Linux 6.1.0 x86_64" */
-	char governor[64];    /* of cpufreq; "unknown" */
-	char hypervisor[64];  /* "KVM", "none" */
-	char date[32];        /* UTC, ISO 8601 */
-	char version[32];     /* of Peal */
-	char compiler[128];   /* and its options */
-	unsigned int cpus;    /* that this process may use */
-	int first_cpu;        /* where the two processes were pinned */
-	int second_cpu;       /* -1: there is only one */
-	uint64_t l1d_bytes;   /* of first_cpu; 0: unknown */
+	char cpu[128];       /* "AMD EPYC" */
+	char kernel[128];    /* "Linux 6.1.0 x86_64" */
+	char governor[64];   /* of cpufreq; "unknown" */
+	char hypervisor[64]; /* "KVM", "none" */
+	char date[32];       /* UTC, ISO 8601 */
+	char version[32];    /* of Peal */
+	char compiler[128];  /* and its options */
+	unsigned int cpus;   /* that this process may use */
+	int first_cpu;       /* where the two processes were pinned */
+	int second_cpu;      /* -1: there is only one */
+	uint64_t l1d_bytes;  /* of first_cpu; 0: unknown */
 	uint64_t l2_bytes;
 	uint64_t l3_bytes;
 };
@@ -40,24 +40,32 @@ struct bench_summary {
 	unsigned int runs;
 };
 
-enum bench_percentile { BENCH_P50, BENCH_P90, BENCH_P99, BENCH_P999, BENCH_P9999, BENCH_PERCENTILES };
+enum bench_percentile {
+	BENCH_P50,
+	BENCH_P90,
+	BENCH_P99,
+	BENCH_P999,
+	BENCH_P9999,
+	BENCH_PERCENTILES
+};
 extern const char *const bench_percentile_names[BENCH_PERCENTILES]; /* "p50" … */
 
 struct bench_result {
 	/* What. Texts live as long as the program. */
-	const char *bench;   /* "throughput", "rtt", … */
-	const char *variant; /* what else is special about this setting: "gap 1 ms"; "" if nothing */
-	const char *impl;    /* slug, "peal" */
-	const char *name;    /* for people, "Peal" */
-	const char *how;     /* one line */
-	const char *mode;    /* "spin" or "block" */
-	const char *unit;    /* "msg/s", "ns", … */
-	const char *cpus;    /* where the two processes ran: "two", "one", "any" */
-	unsigned int flags;  /* BENCH_IS_PEAL, BENCH_IS_LIMIT, BENCH_IN_PROCESS */
+	const char *bench; /* "throughput", "rtt", … */
+	const char
+		*variant;   /* what else is special about this setting: "gap 1 ms"; "" if nothing */
+	const char *impl;   /* slug, "peal" */
+	const char *name;   /* for people, "Peal" */
+	const char *how;    /* one line */
+	const char *mode;   /* "spin" or "block" */
+	const char *unit;   /* "msg/s", "ns", … */
+	const char *cpus;   /* where the two processes ran: "two", "one", "any" */
+	unsigned int flags; /* BENCH_IS_PEAL, BENCH_IS_LIMIT, BENCH_IN_PROCESS */
 	bool higher_is_better;
-	bool for_comparison; /* of Peal, but no claim is made for it: no ratios */
-	uint64_t payload;    /* bytes */
-	uint64_t capacity;   /* bytes of the ring; 0: not applicable */
+	bool for_comparison;  /* of Peal, but no claim is made for it: no ratios */
+	uint64_t payload;     /* bytes */
+	uint64_t capacity;    /* bytes of the ring; 0: not applicable */
 	uint64_t interval_ns; /* between two messages; 0: not applicable */
 	unsigned int group;
 
@@ -65,19 +73,20 @@ struct bench_result {
 	double samples[BENCH_RUNS_MAX];
 	unsigned int rounds;
 	unsigned int voided;
-	char why_void[200];           /* the first reason; "" if there is none */
+	char why_void[200]; /* the first reason; "" if there is none */
 	struct bench_summary value;
-	struct bench_summary cpu_ns;  /* processor time of both sides per message */
-	struct bench_summary sleeps;  /* voluntary context switches of both sides per message */
+	struct bench_summary cpu_ns; /* processor time of both sides per message */
+	struct bench_summary sleeps; /* voluntary context switches of both sides per message */
 	double cpu_samples[BENCH_RUNS_MAX];
 	double sleep_samples[BENCH_RUNS_MAX];
 
 	/* Own value by the other's, round by round: for a latency, less than 1 is better. */
-	struct bench_summary to_best_peer;  /* runs 0: not applicable */
+	struct bench_summary to_best_peer; /* runs 0: not applicable */
 	struct bench_summary to_limit;
-	struct bench_summary to_best_single; /* batch: by the best peer that hands over one by one */
-	const char *best_peer; /* slug of the one that was the best most often; NULL */
-	const char *limit;     /* slug; NULL */
+	struct bench_summary
+		to_best_single; /* batch: by the best peer that hands over one by one */
+	const char *best_peer;  /* slug of the one that was the best most often; NULL */
+	const char *limit;      /* slug; NULL */
 
 	/* Paced benches: ages of all messages of all rounds; else NULL. */
 	uint64_t *ages; /* [BENCH_BUCKETS], see bench_age_of() */
@@ -97,8 +106,8 @@ struct bench_report {
 	bool interrupted;
 	unsigned int spinning;  /* runs in which both sides spin, on a processor of their own */
 	unsigned int disturbed; /* and those of them that had to share it with somebody else */
-	double seconds; /* that it took */
-	uint64_t duration_ns; /* of one run */
+	double seconds;         /* that it took */
+	uint64_t duration_ns;   /* of one run */
 	unsigned int rounds;
 };
 

@@ -74,8 +74,8 @@ static int shared_memory(const char *name, size_t bytes, void **memory)
 	if (fd < 0)
 		return -errno;
 	if (ftruncate(fd, (off_t)bytes) == 0)
-		*memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd,
-			       0);
+		*memory =
+			mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
 	if (*memory != NULL && *memory != MAP_FAILED)
 		return fd;
 	close(fd);
@@ -113,8 +113,8 @@ static int watch_open(struct watch *watch, const struct bench_job *job)
 	if (job->adapter && job->adapter->shared_bytes)
 		watch->run.shared_bytes = job->adapter->shared_bytes(&job->config);
 	if (watch->run.shared_bytes > 0) {
-		watch->shared_fd = shared_memory("bench-shared", watch->run.shared_bytes,
-						 &watch->run.shared);
+		watch->shared_fd =
+			shared_memory("bench-shared", watch->run.shared_bytes, &watch->run.shared);
 		if (watch->shared_fd < 0)
 			return watch->shared_fd;
 	}
@@ -305,7 +305,8 @@ static void watch_traced(struct watch *watch, const struct bench_job *job,
 	int rc = bench_trace_run(watch->arena, watch->first, deadline_ns, outcome->traced, &status);
 
 	if (rc < 0)
-		explain(outcome, watch, rc == -EPERM ? "tracing is not allowed here" : strerror(-rc));
+		explain(outcome, watch,
+			rc == -EPERM ? "tracing is not allowed here" : strerror(-rc));
 	else
 		judge_status(outcome, watch, status);
 }

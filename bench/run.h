@@ -26,8 +26,8 @@ struct bench_job {
 	const struct bench_adapter *adapter;
 	struct bench_config config;
 	enum bench_place place;
-	int cpus[2];        /* for BENCH_TWO_CPUS; BENCH_ONE_CPU takes the first */
-	bool trace;         /* count system calls; slow, so take no time from such a run */
+	int cpus[2]; /* for BENCH_TWO_CPUS; BENCH_ONE_CPU takes the first */
+	bool trace;  /* count system calls; slow, so take no time from such a run */
 	/* Instead of an adapter: run this in the first process, alone; its result is in value. */
 	int (*custom)(const struct bench_config *config, double *value);
 };
@@ -44,11 +44,11 @@ struct bench_outcome {
 /* Memory that all processes of a run share; the adapters know its first member only. */
 struct bench_arena {
 	struct bench_control control;
-	char slug[64];          /* of the adapter, for a process that was started */
-	uint32_t place;         /* enum bench_place */
+	char slug[64];  /* of the adapter, for a process that was started */
+	uint32_t place; /* enum bench_place */
 	int32_t cpus[2];
-	uint32_t gate;          /* the first process waits until this is 1, when traced */
-	uint32_t gone;          /* the second process has detached */
+	uint32_t gate; /* the first process waits until this is 1, when traced */
+	uint32_t gone; /* the second process has detached */
 	int32_t pids[2];
 	double value;
 };

@@ -35,8 +35,8 @@ static int find_program(void)
 static int spawn_peal_once(uint64_t *ns)
 {
 	char *argv[] = {program, NULL};
-	struct peal_channel_options options = {.size = sizeof(options), .to_host = 1 << 20,
-					       .to_guest = 1 << 20};
+	struct peal_channel_options options = {
+		.size = sizeof(options), .to_host = 1 << 20, .to_guest = 1 << 20};
 	struct peal_channel *channel;
 	struct peal_child *child = NULL;
 	uint64_t begin_ns = bench_now_ns(), word;

@@ -46,13 +46,16 @@ bool bench_is_behind(const struct bench_result *result)
 
 static void print_title(FILE *out, const struct bench_result *result, const struct style *style)
 {
+	/* In the block of capacity, the variants are compared with one another. */
+	bool varies = strcmp(result->bench, "capacity") == 0;
 	char payload[32];
 
-	fprintf(out, "\n%s%s%s%s", style->title, result->bench, *result->variant ? ", " : "",
-		strcmp(result->bench, "capacity") == 0 ? "" : result->variant);
+	fprintf(out, "\n%s%s", style->title, result->bench);
+	if (*result->variant && !varies)
+		fprintf(out, ", %s", result->variant);
 	if (strcmp(result->bench, "spawn") != 0)
-		fprintf(out, ", %s, %s", bench_format_bytes(payload, sizeof(payload),
-							     result->payload),
+		fprintf(out, ", %s, %s",
+			bench_format_bytes(payload, sizeof(payload), result->payload),
 			result->mode);
 	fprintf(out, "%s\n", style->end);
 }
@@ -95,12 +98,11 @@ static void print_more(FILE *out, const struct bench_result *result)
 		fprintf(out, " %s %-8s", bench_percentile_names[i],
 			bench_format_value(text, sizeof(text), result->percentiles_ns[i], "ns"));
 	if (result->cpu_ns.runs)
-		fprintf(out, " cpu %-8s", bench_format_value(text, sizeof(text),
-							     result->cpu_ns.median, "ns"));
+		fprintf(out, " cpu %-8s",
+			bench_format_value(text, sizeof(text), result->cpu_ns.median, "ns"));
 	if (strcmp(result->unit, "msg/s") == 0 && result->payload >= 256 && result->value.runs &&
 	    strcmp(result->bench, "frame") != 0)
-		fprintf(out, " %5.1f GB/s",
-			result->value.median * (double)result->payload / 1e9);
+		fprintf(out, " %5.1f GB/s", result->value.median * (double)result->payload / 1e9);
 }
 
 static void print_result(FILE *out, const struct bench_result *result, const struct style *style)
@@ -134,8 +136,8 @@ static int print_blocks(FILE *out, const struct bench_report *report, const stru
 		size_t count = 0;
 
 		for (size_t j = i; j < report->count && !printed[i]; j++)
-			if (in_block(&report->results[i], &report->results[j]) &&
-			    !printed[j] && report->results[j].rounds > 0)
+			if (in_block(&report->results[i], &report->results[j]) && !printed[j] &&
+			    report->results[j].rounds > 0)
 				block[count++] = &report->results[j];
 		for (size_t j = 0; j < count; j++)
 			printed[block[j] - report->results] = true;
@@ -181,13 +183,15 @@ static void print_behind(FILE *out, const struct bench_report *report, const str
 		of += report->results[i].to_best_peer.runs > 0;
 		behind += bench_is_behind(&report->results[i]);
 	}
-	fprintf(out, "\nPeal is ahead of every other ring in %u of %u settings.\n", of - behind, of);
+	fprintf(out, "\nPeal is ahead of every other ring in %u of %u settings.\n", of - behind,
+		of);
 	for (size_t i = 0; i < report->count; i++) {
 		const struct bench_result *result = &report->results[i];
 		char payload[32];
 
 		if (bench_is_behind(result))
-			fprintf(out, "%s  %s is behind %s at %s%s%s, %s, %s: %.2f x (%.2f ... %.2f)%s\n",
+			fprintf(out,
+				"%s  %s is behind %s at %s%s%s, %s, %s: %.2f x (%.2f ... %.2f)%s\n",
 				style->behind, result->name, result->best_peer, result->bench,
 				*result->variant ? ", " : "", result->variant,
 				bench_format_bytes(payload, sizeof(payload), result->payload),
@@ -205,8 +209,9 @@ static void print_missing(FILE *out, const struct bench_report *report)
 	if (voided)
 		fprintf(out, "%u runs were void; see there.\n", voided);
 	for (size_t i = 0; report->missing[i]; i++)
-		fprintf(out, "%s%s%s", i ? ", " : "Not measured, package not installed: ",
-			report->missing[i], report->missing[i + 1] ? "" : "\n");
+		fprintf(out, "%s%s%s",
+			i ? ", " : "Not measured, package not installed: ", report->missing[i],
+			report->missing[i + 1] ? "" : "\n");
 	if (report->interrupted)
 		fputs("Interrupted: not everything was measured.\n", out);
 }
