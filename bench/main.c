@@ -87,6 +87,9 @@ static int measure(struct bench_plan *plan, const struct bench_args *args)
 	bench_run_init();
 	if (plan->cpu_count < 2)
 		fputs("peal-bench: only one processor: nothing that spins is measured\n", stderr);
+	/* Where the data alone are of interest, company does no harm. */
+	if (!args->smoke)
+		bench_wait_turn();
 	bench_measure(plan, &report);
 	bench_report_finish(&report);
 	if (write_all(&report, args) < 0)

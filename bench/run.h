@@ -59,6 +59,10 @@ void bench_run_init(void);
 /* Has the user asked to stop? */
 bool bench_interrupted(void);
 
+/* Wait until no other peal-bench measures on this machine. The turn lasts as long as the process.
+ * Return: a descriptor to hold; a negative errno where one can not tell. */
+int bench_wait_turn(void);
+
 /* Measure. False when the outcome is void. Blocks for about the job's duration. */
 bool bench_run_job(const struct bench_job *job, struct bench_outcome *outcome);
 
