@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * each_room.h - include the file named by BENCH_EACH_ROOM once per capacity in bytes, as BENCH_ROOM.
+ * each_room.h - include the file named by BENCH_EACH_ROOM once per capacity, as BENCH_ROOM.
  *
  * For queues whose capacity, too, is known when they are compiled: within the L1 and L2 caches of
  * today's cores, about the size of L2, and well beyond. No include guard: this is a loop.

@@ -2,10 +2,10 @@
 /*
  * iceoryx.c - iceoryx through its C binding, with its daemon.
  *
- * iceoryx 2.0.3. A publisher and a subscriber in each direction; chunks are loaned, filled, published,
- * taken, read and released in place. The publisher waits for a slow subscriber, so nothing is lost.
- * One pool of chunks of the payload's size, as many as queues and ends can hold. Blocking: a wait
- * set on the subscriber's state. It has no batches.
+ * iceoryx 2.0.3. A publisher and a subscriber in each direction; chunks are loaned, filled and
+ * published, taken, read and released in place. The publisher waits for a slow subscriber, so
+ * nothing is lost. One pool of chunks of the payload's size, as many as queues and ends can hold.
+ * Blocking: a wait set on the subscriber's state. It has no batches.
  *
  * The daemon, iox-roudi, is started by create() with a configuration of its own and without
  * monitoring of processes, which would only cost; it dies with the first process, and is ended by

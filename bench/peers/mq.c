@@ -3,9 +3,9 @@
  * mq.c - POSIX message queues.
  *
  * Anybody may have 10 messages of 8 KiB (fs/mqueue/msg_max and msgsize_max), so larger ones are not
- * measured. Who may exceed it (CAP_SYS_RESOURCE) gets a queue as deep as the capacity asks for, by a
- * limit of this process alone. The sysctls of the machine are left as they are: a run that is killed
- * could not put them back.
+ * measured. Who may exceed it (CAP_SYS_RESOURCE) gets a queue as deep as the capacity asks for, by
+ * a limit of this process alone. The sysctls of the machine are left as they are: a run that is
+ * killed could not put them back.
  *
  * Names are removed as soon as both queues are open: a process that is killed leaves nothing.
  */

@@ -102,7 +102,8 @@ static int create(struct bench_run *run)
 {
 	struct shared *shared = run->shared;
 
-	snprintf(shared->address, sizeof(shared->address), "abstract://bench-nng-%d", (int)getpid());
+	snprintf(shared->address, sizeof(shared->address), "abstract://bench-nng-%d",
+		 (int)getpid());
 	return 0;
 }
 
@@ -127,8 +128,9 @@ static int attach(struct bench_run *run, enum bench_role role)
 	if (r == 0)
 		r = nng_socket_set_size(socket, NNG_OPT_RECVMAXSZ, 0);
 	if (r == 0)
-		r = role == BENCH_FIRST ? nng_listen(socket, shared->address, NULL, 0)
-					: nng_dial(socket, shared->address, NULL, NNG_FLAG_NONBLOCK);
+		r = role == BENCH_FIRST
+			    ? nng_listen(socket, shared->address, NULL, 0)
+			    : nng_dial(socket, shared->address, NULL, NNG_FLAG_NONBLOCK);
 	if (r) {
 		struct bench_side *side =
 			role == BENCH_FIRST ? &run->control->first : &run->control->second;

@@ -3,9 +3,9 @@
  * qb.c - libqb's ring buffer, with and without its semaphore.
  *
  * libqb 2.0.6. Messages are written in place (chunk_alloc, chunk_commit) and read in place
- * (chunk_peek, chunk_reclaim). Two adapters: without the semaphore the reader looks again and again,
- * with it he sleeps. In both a writer who finds no room has to try again, as libqb's documentation
- * shows; so that he leaves the processor to the reader, he yields it in the one that sleeps.
+ * (chunk_peek, chunk_reclaim). Two adapters: without the semaphore the reader looks again and
+ * again, with it he sleeps. In both a writer who finds no room has to try again, as libqb's
+ * documentation shows; in the one that sleeps he yields the processor meanwhile.
  */
 #include <errno.h>
 #include <sched.h>
