@@ -36,13 +36,14 @@ static bool variant_matters(const struct bench_adapter *adapter,
 /*
  * What goes through the kernel and is polled is slower by two orders of magnitude, at every size:
  * one setting shows that as well as seven. Where it blocks, as people use it, it is measured in all.
+ * Polling is not traced either: one process that polls keeps the tracer from the other.
  */
 static bool is_worth_while(const struct bench_adapter *adapter, const struct bench_setting *setting)
 {
 	static const char *const kernel[] = {"pipe", "socketpair", "socketstream", "mq"};
 
 	if (setting->config.wait != BENCH_SPIN ||
-	    (setting->config.payload == 64 && setting->place == BENCH_TWO_CPUS &&
+	    (setting->config.payload == 64 && setting->place == BENCH_TWO_CPUS && !setting->trace &&
 	     (setting->config.kind == BENCH_THROUGHPUT || setting->config.kind == BENCH_RTT)))
 		return true;
 	for (size_t i = 0; i < sizeof(kernel) / sizeof(kernel[0]); i++)

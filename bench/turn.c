@@ -39,7 +39,8 @@ int bench_wait_turn(void)
 	int fd = try_turn();
 
 	if (fd == -EADDRINUSE)
-		fputs("peal-bench: another one runs on this machine; waiting for its end\n", stderr);
+		fputs("peal-bench: another one runs on this machine; waiting for its end\n",
+		      stderr);
 	while (fd == -EADDRINUSE && !bench_interrupted()) {
 		usleep(200000);
 		fd = try_turn();
