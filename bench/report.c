@@ -188,3 +188,30 @@ void bench_report_finish(struct bench_report *report)
 			result->to_best_single = ratio_to_best(report, result, "throughput", NULL);
 	}
 }
+
+bool bench_same_block(const struct bench_result *a, const struct bench_result *b)
+{
+	return a->group == b->group && strcmp(a->bench, b->bench) == 0 &&
+	       (strcmp(a->variant, b->variant) == 0 || strcmp(a->bench, "capacity") == 0);
+}
+
+int bench_by_rank(const void *a, const void *b)
+{
+	const struct bench_result *x = *(const struct bench_result *const *)a;
+	const struct bench_result *y = *(const struct bench_result *const *)b;
+
+	if (!x->value.runs || !y->value.runs)
+		return !x->value.runs - !y->value.runs;
+	if (x->value.median == y->value.median)
+		return 0;
+	return (x->value.median > y->value.median) == x->higher_is_better ? -1 : 1;
+}
+
+bool bench_is_behind(const struct bench_result *result)
+{
+	double ratio = result->to_best_peer.median;
+
+	if (result->to_best_peer.runs == 0)
+		return false;
+	return result->higher_is_better ? ratio < 1 : ratio > 1;
+}

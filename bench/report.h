@@ -128,6 +128,12 @@ void bench_report_finish(struct bench_report *report);
 /* Of Peal, and worse than the best other ring? */
 bool bench_is_behind(const struct bench_result *result);
 
+/* Shown together, as one setting? */
+bool bench_same_block(const struct bench_result *a, const struct bench_result *b);
+
+/* For qsort() of pointers to results: best first, those without a value last. */
+int bench_by_rank(const void *a, const void *b);
+
 /* The writers. 0 or a negative errno. */
 int bench_write_table(const struct bench_report *report, FILE *out, bool colour);
 int bench_write_json(const struct bench_report *report, FILE *out);

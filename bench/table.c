@@ -17,33 +17,6 @@ struct style {
 static const struct style plain = {"", "", "", "", ""};
 static const struct style coloured = {"\033[1;32m", "\033[2m", "\033[33m", "\033[1m", "\033[0m"};
 
-static bool in_block(const struct bench_result *a, const struct bench_result *b)
-{
-	return a->group == b->group && strcmp(a->bench, b->bench) == 0 &&
-	       (strcmp(a->variant, b->variant) == 0 || strcmp(a->bench, "capacity") == 0);
-}
-
-static int by_rank(const void *a, const void *b)
-{
-	const struct bench_result *x = *(const struct bench_result *const *)a;
-	const struct bench_result *y = *(const struct bench_result *const *)b;
-
-	if (!x->value.runs || !y->value.runs)
-		return !x->value.runs - !y->value.runs;
-	if (x->value.median == y->value.median)
-		return 0;
-	return (x->value.median > y->value.median) == x->higher_is_better ? -1 : 1;
-}
-
-bool bench_is_behind(const struct bench_result *result)
-{
-	double ratio = result->to_best_peer.median;
-
-	if (result->to_best_peer.runs == 0)
-		return false;
-	return result->higher_is_better ? ratio < 1 : ratio > 1;
-}
-
 static void print_title(FILE *out, const struct bench_result *result, const struct style *style)
 {
 	/* In the block of capacity, the variants are compared with one another. */
@@ -136,15 +109,15 @@ static int print_blocks(FILE *out, const struct bench_report *report, const stru
 		size_t count = 0;
 
 		for (size_t j = i; j < report->count && !printed[i]; j++)
-			if (in_block(&report->results[i], &report->results[j]) && !printed[j] &&
-			    report->results[j].rounds > 0)
+			if (bench_same_block(&report->results[i], &report->results[j]) &&
+			    !printed[j] && report->results[j].rounds > 0)
 				block[count++] = &report->results[j];
 		for (size_t j = 0; j < count; j++)
 			printed[block[j] - report->results] = true;
 		if (count == 0)
 			continue;
 		print_title(out, block[0], style);
-		qsort((void *)block, count, sizeof(const void *), by_rank);
+		qsort((void *)block, count, sizeof(const void *), bench_by_rank);
 		for (size_t j = 0; j < count; j++)
 			print_result(out, block[j], style);
 	}
