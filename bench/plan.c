@@ -24,10 +24,10 @@ const char *const bench_names[] = {"throughput", "batch",      "rtt",      "wake
 				   "frame",      "spawn",      "awake",    "asleep",   NULL};
 const char *const bench_explanations[] = {
 	"messages a second, each handed over by itself",
-	"the same, handed over 32 at a time",
+	"messages a second, handed over 32 at a time",
 	"round trip: one message forth, one back",
 	"age of a message when it arrives, sent one by one with a gap; median",
-	"the same at a fixed rate, counted from when it should have gone out; median",
+	"age of a message at a fixed rate, counted from when it should have gone out; median",
 	"messages a second, both processes on one processor",
 	"round trip, both processes on one processor",
 	"messages a second, wherever the kernel puts the two",

@@ -9,10 +9,10 @@ root=$1 bench=$2
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-json=$work/bench.json
+json=$work/bench.json html=$work/bench.html
 
 runs() {
-	"$bench" --smoke --json "$json" >"$work/table" || return 1
+	"$bench" --smoke --json "$json" --html "$html" >"$work/table" || return 1
 	# A void run says so in the table.
 	! grep -w void "$work/table"
 }
@@ -33,6 +33,61 @@ for result in results:
     assert result["runs"] == 1 and result["median"] >= 0, result
 seen = {result["bench"] for result in results}
 assert {"onecpu", "spawn", "wake" if machine["cores"] > 1 else "onecpu-rtt"} <= seen, seen
+PYTHON
+}
+
+# What was measured is on the page, its markup is in order, and nothing is fetched from elsewhere.
+shows_all() {
+	python3 - "$json" "$html" <<'PYTHON'
+import html.parser, json, re, sys
+import xml.etree.ElementTree
+
+results = json.load(open(sys.argv[1]))["results"]
+page = open(sys.argv[2], encoding="utf-8").read()
+VOID = {"meta"}
+
+class Page(html.parser.HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.open, self.ids, self.links, self.text = [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        assert tag not in ("script", "link", "img", "iframe", "object", "use", "image"), tag
+        if tag not in VOID:
+            self.open.append(tag)
+        for name, value in attrs:
+            assert name not in ("src", "srcset", "xlink:href", "data"), (tag, name)
+            if name == "href":
+                self.links.append(value)
+            if name == "id":
+                self.ids.append(value)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        self.handle_endtag(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, (tag, self.getpos())
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+parsed = Page()
+parsed.feed(page)
+assert not parsed.open, parsed.open
+text = "".join(parsed.text)
+benches = {result["bench"] for result in results}
+assert len(benches) > 1 and sorted(benches) == sorted(parsed.ids), (benches, parsed.ids)
+for result in results:
+    assert result["name"] in text, result["name"]
+assert all(link[0] == "#" and link[1:] in parsed.ids for link in parsed.links), parsed.links
+for reference in ("://", "url(", "@import"):
+    assert reference not in page, reference
+assert not re.search(r"\b(nan|inf)\b", page), "a number that is none"
+plots = re.findall("<svg.*?</svg>", page, re.DOTALL)
+assert plots
+for plot in plots:
+    xml.etree.ElementTree.fromstring(plot)
 PYTHON
 }
 
@@ -69,6 +124,7 @@ fits_a_screen() {
 
 check "all data arrive right" runs
 check "the JSON has what it should have" has_keys
+check "the page shows all that was measured, and needs nothing else" shows_all
 check "results can be compared with earlier ones" compares
 check "an interrupt ends it cleanly" ends_cleanly
 check "an unknown option is wrong usage" fails_with 2 --no-such-option
