@@ -96,7 +96,7 @@ static Suite *make_suite(const char *name, const struct harness_case *cases)
 		TCase *tcase = tcase_create(cases->test->name);
 
 		/* Long, because liveness tests wait without end and these machines are shared. */
-		tcase_set_timeout(tcase, 120);
+		tcase_set_timeout(tcase, 300);
 		tcase_add_checked_fixture(tcase, before_test, after_test);
 		tcase_add_loop_test(tcase, cases->test, 0, cases->loops ? cases->loops : 1);
 		suite_add_tcase(suite, tcase);

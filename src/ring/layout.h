@@ -5,11 +5,11 @@
  *
  * A segment has one writer, its owner; the other process maps it read-only.
  *
- *     0        128    256         384    512         640        768        896      4096
- *     ┌────────┬──────┬───────────┬──────┬───────────┬──────────┬──────────┬────────┬──────────┐
- *     │identity│ tail │ space_wait│ head │ data_wait │ producer │ consumer │   0    │ data …   │
- *     │        │      │           │      │           │ counters │ counters │        │          │
- *     └────────┴──────┴───────────┴──────┴───────────┴──────────┴──────────┴────────┴──────────┘
+ *     0        128    256         384    512         640        768        896   1024    4096
+ *     ┌────────┬──────┬───────────┬──────┬───────────┬──────────┬──────────┬─────┬───────┬──────────┐
+ *     │identity│ tail │ space_wait│ head │ data_wait │ producer │ consumer │ cpu │   0   │ data …   │
+ *     │        │      │           │      │           │ counters │ counters │     │       │          │
+ *     └────────┴──────┴───────────┴──────┴───────────┴──────────┴──────────┴─────┴───────┴──────────┘
  *              └ as producer of its ring ┘└ as consumer of the ┘
  *                                           other segment's ring
  *
@@ -56,14 +56,12 @@ enum peal_state {
 	PEAL_STATE_CLOSED = 3,
 };
 
-/* Kept by one thread each, for observers. The other end decides by `cpu` whether to spin, and by none
- * of the others anything. */
+/* Kept by one thread each, for observers; nobody decides anything by them. */
 struct peal_counters {
 	uint64_t sleeps;   /* times that this end slept */
 	uint64_t wakes;    /* times that it rang the other's bell */
 	uint64_t spurious; /* times that it was woken with nothing to do */
-	uint64_t cpu;      /* processor on which it last waited, plus 1; 0: none yet */
-	uint64_t zero[12];
+	uint64_t zero[13];
 };
 
 struct peal_segment_header {
@@ -99,6 +97,11 @@ struct peal_segment_header {
 	/* 640 */
 	struct peal_counters producer_counters;
 	struct peal_counters consumer_counters;
+
+	/* 896: the processor on which the writer last waited, whichever ring for, plus 1; 0: none yet.
+	 * A hint for the other side, which does not spin for a peer that needs its processor. */
+	uint64_t cpu;
+	uint64_t zero5[15];
 };
 
 #define PEAL_PIN(member, offset)                                                                   \
@@ -123,7 +126,8 @@ PEAL_PIN(head, 384);
 PEAL_PIN(data_wait, 512);
 PEAL_PIN(producer_counters, 640);
 PEAL_PIN(consumer_counters, 768);
-static_assert(sizeof(struct peal_segment_header) == 896, "header");
+PEAL_PIN(cpu, 896);
+static_assert(sizeof(struct peal_segment_header) == 1024, "header");
 #undef PEAL_PIN
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the layout is little-endian");

@@ -19,13 +19,13 @@ void peal_wake_init(struct peal_wake *wake, const struct peal_ring_spec *spec, b
 		wake->own_word = &spec->own->space_wait;
 		wake->counters = &spec->own->producer_counters;
 		wake->peer_word = &spec->peer->data_wait;
-		wake->peer_cpu = &spec->peer->consumer_counters.cpu;
 	} else {
 		wake->own_word = &spec->own->data_wait;
 		wake->counters = &spec->own->consumer_counters;
 		wake->peer_word = &spec->peer->space_wait;
-		wake->peer_cpu = &spec->peer->producer_counters.cpu;
 	}
+	wake->own_cpu = &spec->own->cpu;
+	wake->peer_cpu = &spec->peer->cpu;
 	wake->bell = spec->bell;
 	wake->membarrier = spec->membarrier;
 	wake->fence = !spec->peer_membarrier;
@@ -133,8 +133,9 @@ static bool peer_needs_this_cpu(const struct peal_wake *wake)
 {
 	uint64_t cpu = (uint64_t)(sched_getcpu() + 1);
 
-	if (peal_load_relaxed(&wake->counters->cpu) != cpu)
-		peal_store_relaxed(&wake->counters->cpu, cpu);
+	/* Stored only when it changes: the peer's copy of the line stays valid. */
+	if (peal_load_relaxed(wake->own_cpu) != cpu)
+		peal_store_relaxed(wake->own_cpu, cpu);
 	return cpu != 0 && peal_load_relaxed(wake->peer_cpu) == cpu;
 }
 

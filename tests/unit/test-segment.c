@@ -546,7 +546,7 @@ START_TEST(a_file_of_another_size_is_refused)
 		const char *words;
 	} cases[] = {{0, "wrong magic"},
 		     {100, "wrong magic"},
-		     /* a part of the header */ {896, "does not match"}, /* the header alone */
+		     /* a part of the header */ {1024, "does not match"}, /* the header alone */
 		     {4096, "does not match"},
 		     {8191, "does not match"},
 		     {8193, "does not match"},

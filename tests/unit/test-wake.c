@@ -648,11 +648,11 @@ START_TEST(a_peer_on_this_processor_is_not_spun_for)
 	CPU_SET(sched_getcpu(), &here);
 	ck_assert_int_eq(sched_setaffinity(0, sizeof(here), &here), 0);
 	open_spinning(1000 * 1000 * (uint64_t)MILLISECOND);
-	f.host_rw.header->producer_counters.cpu = (uint64_t)sched_getcpu() + 1;
+	f.host_rw.header->cpu = (uint64_t)sched_getcpu() + 1;
 	f.rx_bell.wait_result = -ETIMEDOUT;
 	ck_assert_int_eq(peal_next_wait(&f.rx, &record, PEAL_FOREVER), -ETIMEDOUT);
 	/* And we say where we are. */
-	ck_assert_uint_eq(f.guest_rw.header->consumer_counters.cpu, (uint64_t)sched_getcpu() + 1);
+	ck_assert_uint_eq(f.guest_rw.header->cpu, (uint64_t)sched_getcpu() + 1);
 	ring_close(&f);
 }
 END_TEST

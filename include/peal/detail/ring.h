@@ -50,7 +50,8 @@ struct peal_wake {
 	uint64_t *own_word;             /* our wait word */
 	uint64_t own_value;             /* what we stored there last */
 	struct peal_counters *counters; /* ours, of the layout */
-	const uint64_t *peer_cpu;       /* the peer's claim, of its counters */
+	uint64_t *own_cpu;              /* where we wait, for the peer */
+	const uint64_t *peer_cpu;       /* where the peer waits: its claim */
 	struct peal_bell *bell;
 	uint64_t membarrier;  /* 1: we promised the peer to pay for its barrier */
 	uint64_t spin_cap_ns; /* never spin longer than this before sleeping */
