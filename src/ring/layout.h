@@ -98,7 +98,7 @@ struct peal_segment_header {
 	struct peal_counters producer_counters;
 	struct peal_counters consumer_counters;
 
-	/* 896: the processor on which the writer last waited, whichever ring for, plus 1; 0: none yet.
+	/* 896: the one processor that the writer was pinned to when it attached, plus 1; 0: not to one.
 	 * A hint for the other side, which does not spin for a peer that needs its processor. */
 	uint64_t cpu;
 	uint64_t zero5[15];

@@ -13,6 +13,22 @@
 /* Below this, a spin is over before the clock has been read twice. */
 #define SPIN_MIN_NS 1000
 
+/* The one processor that this process may run on, plus 1; 0: there are more, or it is unknown. Where
+ * it may choose, it is not told where it runs now: the scheduler would leave two processes together
+ * that never spin. */
+static uint64_t pinned_cpu(void)
+{
+	cpu_set_t cpus;
+
+	if (sched_getaffinity(0, sizeof(cpus), &cpus) < 0 || CPU_COUNT(&cpus) != 1)
+		return 0;
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (CPU_ISSET(cpu, &cpus))
+			return (uint64_t)cpu + 1;
+	}
+	return 0;
+}
+
 void peal_wake_init(struct peal_wake *wake, const struct peal_ring_spec *spec, bool is_producer)
 {
 	if (is_producer) {
@@ -24,8 +40,9 @@ void peal_wake_init(struct peal_wake *wake, const struct peal_ring_spec *spec, b
 		wake->counters = &spec->own->consumer_counters;
 		wake->peer_word = &spec->peer->space_wait;
 	}
-	wake->own_cpu = &spec->own->cpu;
+	wake->cpu = pinned_cpu();
 	wake->peer_cpu = &spec->peer->cpu;
+	peal_store_relaxed(&spec->own->cpu, wake->cpu);
 	wake->bell = spec->bell;
 	wake->membarrier = spec->membarrier;
 	wake->fence = !spec->peer_membarrier;
@@ -120,23 +137,12 @@ int peal_wake_peer(struct peal_wake *wake)
 
 void peal_spin_begin(struct peal_spin *spin, const struct peal_wake *wake, uint64_t deadline_ns)
 {
-	*spin = (struct peal_spin){
-		.wake = wake, .budget_ns = wake->spin_ns, .deadline_ns = deadline_ns};
-}
+	/* A peer that is pinned to the processor that we are pinned to can only run when we do not.
+	 * Relaxed: the peer's claim; the worst of a lie is that we sleep at once. */
+	bool apart = wake->cpu == 0 || peal_load_relaxed(wake->peer_cpu) != wake->cpu;
 
-/*
- * Does the peer wait on the processor that we spin on? Then it can only run when we do not.
- *
- * Relaxed: a hint that may be old, or a lie; the worst is a sleep too many or a spin in vain.
- */
-static bool peer_needs_this_cpu(const struct peal_wake *wake)
-{
-	uint64_t cpu = (uint64_t)(sched_getcpu() + 1);
-
-	/* Stored only when it changes: the peer's copy of the line stays valid. */
-	if (peal_load_relaxed(wake->own_cpu) != cpu)
-		peal_store_relaxed(wake->own_cpu, cpu);
-	return cpu != 0 && peal_load_relaxed(wake->peer_cpu) == cpu;
+	*spin = (struct peal_spin){.budget_ns = apart ? wake->spin_ns : 0,
+				   .deadline_ns = deadline_ns};
 }
 
 bool peal_spin(struct peal_spin *spin, unsigned int pauses)
@@ -154,11 +160,8 @@ bool peal_spin(struct peal_spin *spin, unsigned int pauses)
 	spin->effort = 0;
 	/* The first rounds go without a clock, because most waits end in them. */
 	now = peal_now_ns();
-	if (spin->begin_ns == 0) {
+	if (spin->begin_ns == 0)
 		spin->begin_ns = now;
-		if (peer_needs_this_cpu(spin->wake))
-			return false;
-	}
 	return now - spin->begin_ns < spin->budget_ns && now < spin->deadline_ns;
 }
 

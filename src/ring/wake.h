@@ -52,7 +52,6 @@ void peal_wake_spurious(struct peal_wake *wake);
 
 /* Spinning before sleeping: the state of one wait. */
 struct peal_spin {
-	const struct peal_wake *wake;
 	uint64_t budget_ns;
 	uint64_t begin_ns; /* 0 until the first look at the clock */
 	uint64_t deadline_ns;

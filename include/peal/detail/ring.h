@@ -50,8 +50,8 @@ struct peal_wake {
 	uint64_t *own_word;             /* our wait word */
 	uint64_t own_value;             /* what we stored there last */
 	struct peal_counters *counters; /* ours, of the layout */
-	uint64_t *own_cpu;              /* where we wait, for the peer */
-	const uint64_t *peer_cpu;       /* where the peer waits: its claim */
+	uint64_t cpu;                   /* what we are pinned to, plus 1; 0: not to one */
+	const uint64_t *peer_cpu;       /* the same of the peer: its claim */
 	struct peal_bell *bell;
 	uint64_t membarrier;  /* 1: we promised the peer to pay for its barrier */
 	uint64_t spin_cap_ns; /* never spin longer than this before sleeping */
