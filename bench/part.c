@@ -173,8 +173,6 @@ int bench_take_part(struct bench_run *run, const struct bench_adapter *adapter,
 	struct bench_side *side = side_of(run, role);
 	int rc;
 
-	if (arena->place == BENCH_ONE_CPU)
-		pin_to(arena->cpus[0]);
 	populate(run);
 	rc = adapter->attach ? adapter->attach(run, role) : 0;
 	if (rc < 0) {
@@ -271,8 +269,12 @@ static int with_second_process(struct bench_run *run, const struct bench_adapter
 
 int bench_be_first(struct bench_run *run, const struct bench_adapter *adapter, int control_fd)
 {
+	const struct bench_arena *arena = arena_of(run);
 	int rc;
 
+	/* Before anything else, as taskset would; the second process inherits it. */
+	if (arena->place == BENCH_ONE_CPU)
+		pin_to(arena->cpus[0]);
 	/* Before the second process: what is faulted in here is at least allocated for both. */
 	populate(run);
 	rc = adapter->create ? adapter->create(run) : 0;
