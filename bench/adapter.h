@@ -78,7 +78,7 @@ struct bench_control {
 /* One measurement, as one process sees it. */
 struct bench_run {
 	struct bench_control *control;
-	void *shared;        /* shared_bytes() of zeroed shared memory, at the same address in both */
+	void *shared; /* shared_bytes() of zeroed shared memory, at the same address in both */
 	size_t shared_bytes;
 	void *state; /* the adapter's, private to this process */
 };
@@ -86,18 +86,18 @@ struct bench_run {
 enum bench_role { BENCH_FIRST, BENCH_SECOND };
 
 /* What an adapter can do. */
-#define BENCH_CAN_SPIN  1u
-#define BENCH_CAN_BLOCK 2u
-#define BENCH_CAN_BATCH 4u
-#define BENCH_IS_PEAL   8u
-#define BENCH_IS_LIMIT  16u /* not a ring but what the machine can do at most */
+#define BENCH_CAN_SPIN   1u
+#define BENCH_CAN_BLOCK  2u
+#define BENCH_CAN_BATCH  4u
+#define BENCH_IS_PEAL    8u
+#define BENCH_IS_LIMIT   16u /* not a ring but what the machine can do at most */
 #define BENCH_IN_PROCESS 32u /* two threads: this one can not span processes */
 
 struct bench_adapter {
-	const char *name;     /* "boost spsc_queue" */
-	const char *slug;     /* "boost", for --only */
-	const char *how;      /* one line: version, configuration, anything that a reader must know */
-	unsigned int flags;   /* BENCH_CAN_… */
+	const char *name;   /* "boost spsc_queue" */
+	const char *slug;   /* "boost", for --only */
+	const char *how;    /* one line: version, configuration, anything that a reader must know */
+	unsigned int flags; /* BENCH_CAN_… */
 	uint64_t payload_min; /* 0: no limit */
 	uint64_t payload_max; /* 0: no limit */
 
