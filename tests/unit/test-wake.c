@@ -679,6 +679,31 @@ static void wait_after(int records)
 	assert_ok(peal_release(&f.rx));
 }
 
+static int send_large_on_wait(struct ring_fixture *fixture, int nth)
+{
+	static const char large[1000];
+
+	(void)nth;
+	assert_ok(peal_send(&fixture->tx, large, sizeof(large), 0, PEAL_TRY));
+	return 0;
+}
+
+/* Ping-pong of records that are as many bytes as a stream. */
+START_TEST(a_lone_record_is_not_staggered_however_large)
+{
+	struct peal_record record;
+
+	open_spinning(MILLISECOND / 1000);
+	f.rx_bell.on_wait = send_large_on_wait;
+	for (int i = 0; i < 10; i++) {
+		ck_assert_int_eq(peal_next_wait(&f.rx, &record, PEAL_FOREVER), 1);
+		assert_ok(peal_release(&f.rx));
+		ck_assert_uint_eq(f.rx.stagger, 0);
+	}
+	ring_close(&f);
+}
+END_TEST
+
 START_TEST(only_a_stream_is_staggered)
 {
 	open_spinning(MILLISECOND / 1000);
@@ -1116,6 +1141,7 @@ int main(void)
 			{spinning_ends_at_the_deadline, 0},
 			{room_that_comes_while_spinning_costs_no_sleep, 0},
 			{a_peer_on_this_processor_is_not_spun_for, 0},
+			{a_lone_record_is_not_staggered_however_large, 0},
 			{only_a_stream_is_staggered, 0},
 			{a_little_room_is_spun_for_more_but_not_slept_for, 0},
 			{asleep_exactly_what_is_needed_decides, RING_VARIANTS},
