@@ -283,13 +283,13 @@ int peal_channel_peer(struct peal_channel *channel)
 	}
 }
 
-static struct peal_ring_stats ring_stats(uint64_t capacity, const uint64_t *position,
+static struct peal_ring_stats ring_stats(uint64_t capacity, uint64_t position,
 					 const struct peal_counters *counters)
 {
 	/* Relaxed: figures to look at; each is a whole number, together they are no snapshot. */
 	return (struct peal_ring_stats){
 		.capacity = capacity,
-		.position = peal_load_relaxed(position),
+		.position = position,
 		.sleeps = peal_load_relaxed(&counters->sleeps),
 		.wakes = peal_load_relaxed(&counters->wakes),
 		.spurious = peal_load_relaxed(&counters->spurious),
@@ -304,8 +304,10 @@ static struct peal_side_stats side_stats(const struct peal_segment *segment,
 	if (!header)
 		return (struct peal_side_stats){0};
 	return (struct peal_side_stats){
-		.tx = ring_stats(segment->capacity, &header->tail, &header->producer_counters),
-		.rx = ring_stats(other->capacity, &header->head, &header->consumer_counters),
+		.tx = ring_stats(segment->capacity, peal_segment_tail(segment),
+				 &header->producer_counters),
+		.rx = ring_stats(other->capacity, peal_load_relaxed(&header->head),
+				 &header->consumer_counters),
 	};
 }
 

@@ -83,7 +83,7 @@ struct peal_segment_header {
 	char name[32];  /* informative, NUL-terminated */
 
 	/* 128: as the producer of this segment's ring */
-	uint64_t tail; /* position behind what is published; for observers, never trusted */
+	uint64_t tail; /* behind what is published, or up to 4095 bytes before; for observers */
 	uint64_t zero1[15];
 	uint64_t space_wait; /* even awake, odd asleep for room */
 	uint64_t zero2[15];

@@ -17,7 +17,6 @@ void peal_producer_init(struct peal_producer *tx, const struct peal_ring_spec *s
 	tx->mask = spec->capacity - 1;
 	tx->align = spec->align;
 	tx->tail = spec->start;
-	tx->staged = spec->start;
 	/* One header stays free for the terminator behind the last record (P2). */
 	tx->limit = spec->start + spec->capacity - spec->align;
 	tx->size_end = spec->capacity - 2 * spec->align + 1;
@@ -36,8 +35,8 @@ __attribute__((cold)) static int close_ring(struct peal_producer *tx, int error,
 	tx->open = 0;
 	tx->error = -error;
 	tx->reason = reason;
-	tx->staged = tx->tail;
-	tx->limit = tx->staged;
+	tx->staged = 0;
+	tx->limit = tx->tail;
 	tx->reserved = 0;
 	return peal_fail(error, "%s", reason);
 }
@@ -57,7 +56,7 @@ size_t peal_record_max(const struct peal_producer *tx)
 
 static bool has_room(const struct peal_producer *tx, uint64_t span)
 {
-	return span <= tx->limit - tx->staged;
+	return span <= tx->limit - tx->tail - tx->staged;
 }
 
 /* P0, P8: load the consumer's head, once; it is a claim. 0 or -EPROTO. */
@@ -96,13 +95,15 @@ int peal_reserve_cold(struct peal_producer *tx, size_t size, void **payload)
 
 static int check_reservation(const struct peal_producer *tx, size_t size)
 {
+	uint64_t position = tx->tail + tx->staged;
+
 	if (!tx->open)
 		return refuse(tx);
-	if (tx->reserved == 0)
+	if (peal_not_reserved(tx, position, 0))
 		return peal_fail(EINVAL, "nothing is reserved");
-	if (size >= tx->reserved)
+	if (peal_not_reserved(tx, position, size))
 		return peal_fail(EINVAL, "%zu bytes to commit, but only %llu reserved", size,
-				 (unsigned long long)tx->reserved - 1);
+				 (unsigned long long)(tx->reserved ^ position << 30) - 1);
 	return 0;
 }
 

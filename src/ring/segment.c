@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <peal/base.h>
+#include <peal/ring.h>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -255,4 +256,24 @@ void peal_segment_unmap(struct peal_segment *segment)
 	if (segment->header)
 		munmap(segment->header, PEAL_HEADER_BYTES + 2 * segment->capacity);
 	segment->header = NULL;
+}
+
+uint64_t peal_segment_tail(const struct peal_segment *segment)
+{
+	const struct peal_segment_header *header = segment->header;
+	/* Relaxed: figures. Both are claims, and anything else than 64 is read as 8. */
+	uint64_t align = header->record_align == 64 ? 64 : 8;
+	uint64_t begin = peal_load_relaxed(&header->tail), tail = begin;
+
+	if (segment->capacity == 0 || (begin & (align - 1)) != 0)
+		return begin;
+	while (tail - begin < PEAL_TAIL_LAG) {
+		const void *at = peal_segment_data(segment) + (tail & (segment->capacity - 1));
+		uint64_t word = peal_load_relaxed((const uint64_t *)at);
+
+		if (word >> 48 != PEAL_HEADER_VALID)
+			break;
+		tail += peal_record_span((uint32_t)word, align);
+	}
+	return tail;
 }

@@ -75,6 +75,14 @@ int peal_segment_seal(int fd);
 /* peal_segment_unmap() - harmless when not mapped. */
 void peal_segment_unmap(struct peal_segment *segment);
 
+/* peal_segment_tail() - the position behind what its producer has published
+ *
+ * For observers, in any process and thread; bounded work. The tail in the header lags a little, so the
+ * record headers from there on are followed. All of it is the producer's claim, and a figure that is
+ * old when it is read.
+ */
+uint64_t peal_segment_tail(const struct peal_segment *segment);
+
 /* peal_segment_data() - the first byte of data. */
 static inline unsigned char *peal_segment_data(const struct peal_segment *segment)
 {

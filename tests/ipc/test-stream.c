@@ -171,7 +171,7 @@ START_TEST(a_stopped_guest_goes_on_where_it_was)
 	assert_ok(stream_send(peal_tx(pair.channel), 0, sent, 100, 1));
 	assert_ok(peal_child_kill(pair.child, SIGSTOP));
 	/* What fits goes in; the stopped guest takes nothing out. */
-	while (peal_tx(pair.channel)->limit - peal_tx(pair.channel)->staged > 512) {
+	while (peal_tx(pair.channel)->limit - peal_tx(pair.channel)->tail > 512) {
 		assert_ok(stream_send(peal_tx(pair.channel), sent, sent + 1, 100, 1));
 		sent++;
 	}

@@ -69,7 +69,7 @@ START_TEST(a_record_arrives_as_it_was_sent)
 	open_variant(_i);
 	pattern_fill(sent, sizeof(sent), 0xbeef);
 	assert_ok(peal_send(&f.tx, sent, sizeof(sent), 0xbeef, PEAL_TRY));
-	ck_assert_uint_eq(f.host_ro.header->tail, f.tx.tail);
+	ck_assert_uint_eq(peal_segment_tail(&f.host_ro), f.tx.tail);
 	expect_pattern(sizeof(sent), 0xbeef);
 	expect_nothing();
 	assert_ok(peal_release(&f.rx));
@@ -346,7 +346,7 @@ START_TEST(only_what_was_reserved_can_be_committed)
 		expect_pattern(20, 9);
 		expect_nothing();
 	}
-	ck_assert_uint_eq(f.host_ro.header->tail, f.tx.tail);
+	ck_assert_uint_eq(peal_segment_tail(&f.host_ro), f.tx.tail);
 	ring_close(&f);
 }
 END_TEST
@@ -592,12 +592,57 @@ START_TEST(the_terminator_never_wipes_an_unread_header)
 }
 END_TEST
 
+START_TEST(observers_see_all_that_is_published)
+{
+	static const char bytes[200];
+	uint64_t random = 7;
+
+	open_variant(_i);
+	for (int i = 0; i < 5000; i++) {
+		size_t size = next_random(&random) % 200;
+		struct peal_record record;
+
+		assert_ok(peal_send(&f.tx, bytes, size, 3, PEAL_TRY));
+		ck_assert_uint_eq(peal_segment_tail(&f.host_ro), f.tx.tail);
+		ck_assert_uint_lt(f.tx.tail - f.host_ro.header->tail, PEAL_TAIL_LAG);
+		ck_assert_int_eq(peal_next(&f.rx, &record), 1);
+		assert_ok(peal_release(&f.rx));
+	}
+	ring_close(&f);
+}
+END_TEST
+
+/* Whatever the producer wrote, an observer comes to an end and reads nothing outside. */
+START_TEST(a_false_tail_ends_an_observers_walk)
+{
+	const uint64_t header = peal_header(8, 0);
+	uint64_t tail;
+
+	open_variant(_i);
+	for (uint64_t i = 0; i < f.variant.capacity; i += sizeof(uint64_t))
+		*peal_word_at(&f.tx, i) = peal_header(0, 0);
+	f.host_rw.header->tail = f.variant.start;
+	tail = peal_segment_tail(&f.host_ro);
+	ck_assert_uint_eq(tail, f.variant.start + PEAL_TAIL_LAG);
+	*peal_word_at(&f.tx, f.variant.start) = peal_header(UINT32_MAX, 0);
+	tail = peal_segment_tail(&f.host_ro);
+	ck_assert_uint_eq(tail, f.variant.start + peal_record_span(UINT32_MAX, f.variant.align));
+	/* Not on a record's boundary, even if something like a header is there. */
+	f.host_rw.header->tail = f.variant.start + 1;
+	memcpy((char *)peal_word_at(&f.tx, f.variant.start) + 1, &header, sizeof(header));
+	ck_assert_uint_eq(peal_segment_tail(&f.host_ro), f.variant.start + 1);
+	f.host_rw.header->record_align = 4711;
+	ck_assert_uint_eq(peal_segment_tail(&f.host_ro), f.variant.start + 1);
+	ring_close(&f);
+}
+END_TEST
+
 /* --- A hostile peer ---------------------------------------------------------------------------- */
 
 /* Every call of the producer fails like this, and nothing more is published. */
 static void expect_broken_producer(int error, const char *words)
 {
-	uint64_t tail = f.host_ro.header->tail;
+	uint64_t tail = peal_segment_tail(&f.host_ro);
 	void *payload = NULL;
 
 	assert_fails(peal_reserve(&f.tx, 0, &payload), error, words);
@@ -614,7 +659,7 @@ static void expect_broken_producer(int error, const char *words)
 	assert_fails(peal_disarm_space(&f.tx), error, words);
 	peal_abort(&f.tx);
 	ck_assert_ptr_null(payload);
-	ck_assert_uint_eq(f.host_ro.header->tail, tail);
+	ck_assert_uint_eq(peal_segment_tail(&f.host_ro), tail);
 }
 
 static void expect_broken_consumer(int error, const char *words)
@@ -831,6 +876,8 @@ int main(void)
 			{more_records_than_fit_break_the_consumer, RING_VARIANTS},
 			{a_ring_full_of_headers_ends, RING_VARIANTS},
 			{a_false_header_found_by_waiting_breaks_the_consumer, RING_VARIANTS},
+			{observers_see_all_that_is_published, RING_VARIANTS},
+			{a_false_tail_ends_an_observers_walk, RING_VARIANTS},
 			{a_handle_wiped_by_fork_refuses_every_call, RING_VARIANTS},
 			HARNESS_END,
 		});

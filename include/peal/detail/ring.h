@@ -39,6 +39,9 @@ extern "C" {
 /* Bits 63…48 of a valid header: committed, and fifteen reserved zeros. */
 #define PEAL_HEADER_VALID UINT64_C(0x8000)
 
+/* The shared tail is behind the real one by less than this many bytes. */
+#define PEAL_TAIL_LAG UINT64_C(4096)
+
 struct peal_bell;
 struct peal_counters;
 
@@ -64,9 +67,9 @@ struct peal_producer {
 	uint64_t mask;         /* capacity - 1 */
 	uint64_t align;        /* record alignment; also the bytes in front of a payload */
 	uint64_t tail;         /* position behind what is published */
-	uint64_t staged;       /* position behind what is staged; equals tail when nothing is */
-	uint64_t limit;        /* the position that staged may not pass, from the last head seen */
-	uint64_t reserved;     /* bytes reserved + 1; 0 without a reservation */
+	uint64_t staged;       /* bytes staged behind the tail; mostly 0 */
+	uint64_t limit;        /* the position that no record may pass, from the last head seen */
+	uint64_t reserved;     /* the reservation, see peal_reservation() */
 	uint64_t size_end;     /* the first payload size that is refused; 0 refuses all */
 	uint64_t *shared_tail; /* for observers */
 	struct peal_wake wake;
@@ -117,6 +120,25 @@ PEAL_HELPER uint64_t peal_header(uint64_t size, uint16_t type)
 	return PEAL_HEADER_VALID << 48 | (uint64_t)type << 32 | size;
 }
 
+/*
+ * A reservation is one word: bits 63…33 are bits 33…3 of the position that it was made at, the
+ * others its size plus 1. What commits it moves on, so that it fits no more: nothing has to be
+ * cleared. On the way to the other processor each store holds a place in the store buffer for as
+ * long as a cache miss takes, so the fewer, the more misses overlap.
+ */
+PEAL_HELPER uint64_t peal_reservation(uint64_t position, uint64_t size)
+{
+	return position << 30 | (size + 1);
+}
+
+/* Has @tx no reservation of @size bytes or more at @position? */
+PEAL_HELPER int peal_not_reserved(const struct peal_producer *tx, uint64_t position, uint64_t size)
+{
+	uint64_t reserved = tx->reserved ^ position << 30;
+
+	return (size >= reserved) | (reserved >> 33 != 0);
+}
+
 PEAL_HELPER uint64_t *peal_word_at(const struct peal_producer *tx, uint64_t position)
 {
 	return (uint64_t *)(void *)(tx->data + (position & tx->mask));
@@ -124,29 +146,35 @@ PEAL_HELPER uint64_t *peal_word_at(const struct peal_producer *tx, uint64_t posi
 
 PEAL_API PEAL_INLINE int peal_reserve(struct peal_producer *tx, size_t size, void **payload)
 {
+	uint64_t position = tx->tail + tx->staged;
+
 	/* Two conditions, one branch: a huge @size must not wrap around in the sum, and a handle of
 	 * zeros must refuse even size 0. Full means that the record and the terminator behind it do
 	 * not fit; the limit has the terminator in it. */
 	if (PEAL_UNLIKELY((size >= tx->size_end) |
-			  (peal_record_span(size, tx->align) > tx->limit - tx->staged)))
+			  (peal_record_span(size, tx->align) > tx->limit - position)))
 		return peal_reserve_cold(tx, size, payload); /* P0 */
-	tx->reserved = size + 1;
-	*payload = tx->data + (tx->staged & tx->mask) + tx->align;
+	tx->reserved = peal_reservation(position, size);
+	*payload = tx->data + (position & tx->mask) + tx->align;
 	return 0;
 }
 
-/* P2…P5: publish everything before @end; @first is the header of the first record in it. */
-PEAL_HELPER int peal_publish_to(struct peal_producer *tx, uint64_t first, uint64_t end)
+/* P2…P5: publish the next @span bytes; @first is the header of the first record in them. */
+PEAL_HELPER int peal_publish_span(struct peal_producer *tx, uint64_t first, uint64_t span)
 {
+	uint64_t tail = tx->tail, end = tail + span;
+	unsigned char *at = tx->data + (tail & tx->mask);
+
 	/* P2: the consumer will look at this word next. Plain: P3 releases it. */
-	peal_store_relaxed(peal_word_at(tx, end), 0);
+	peal_store_relaxed((uint64_t *)(void *)(at + span), 0);
 	/* P3: release, pairs with C0: who sees the header sees the payload, the later headers of the
 	 * batch and the terminator. */
-	peal_store_release(peal_word_at(tx, tx->tail), first);
+	peal_store_release((uint64_t *)(void *)at, first);
 	tx->tail = end;
-	tx->staged = end;
-	/* Relaxed: a figure for observers, nobody decides anything by it. */
-	peal_store_relaxed(tx->shared_tail, end);
+	/* Relaxed: a figure for observers, nobody decides anything by it. They walk on from there,
+	 * see peal_segment_tail(). */
+	if (PEAL_UNLIKELY((end ^ tail) >= PEAL_TAIL_LAG))
+		peal_store_relaxed(tx->shared_tail, end);
 	/* P4: LIGHT, pairs with C5: the consumer sees the header or we see that it sleeps. */
 	peal_barrier_light();
 	/* P5: relaxed, P4 orders it. In fence mode every publication goes the slow way. */
@@ -157,32 +185,36 @@ PEAL_HELPER int peal_publish_to(struct peal_producer *tx, uint64_t first, uint64
 
 PEAL_API PEAL_INLINE int peal_commit(struct peal_producer *tx, size_t size, uint16_t type)
 {
-	if (PEAL_UNLIKELY((size >= tx->reserved) | (tx->staged != tx->tail)))
+	/* What is staged has moved the reservation away from the tail; asked all the same, because
+	 * 16 GiB of it would look like nothing. */
+	if (PEAL_UNLIKELY(peal_not_reserved(tx, tx->tail, size) | (tx->staged != 0)))
 		return peal_commit_cold(tx, size, type);
-	tx->reserved = 0;
-	return peal_publish_to(tx, peal_header(size, type),
-			       tx->staged + peal_record_span(size, tx->align));
+	return peal_publish_span(tx, peal_header(size, type), peal_record_span(size, tx->align));
 }
 
 PEAL_API PEAL_INLINE int peal_stage(struct peal_producer *tx, size_t size, uint16_t type)
 {
-	if (PEAL_UNLIKELY(size >= tx->reserved))
+	uint64_t position = tx->tail + tx->staged;
+
+	if (PEAL_UNLIKELY(peal_not_reserved(tx, position, size)))
 		return peal_stage_cold(tx, size, type);
-	tx->reserved = 0;
 	/* The first header of a batch hides all the others, so it alone is held back. */
-	if (tx->staged == tx->tail)
+	if (tx->staged == 0)
 		tx->first = peal_header(size, type);
 	else
-		peal_store_relaxed(peal_word_at(tx, tx->staged), peal_header(size, type)); /* P1 */
+		peal_store_relaxed(peal_word_at(tx, position), peal_header(size, type)); /* P1 */
 	tx->staged += peal_record_span(size, tx->align);
 	return 0;
 }
 
 PEAL_API PEAL_INLINE int peal_publish(struct peal_producer *tx)
 {
-	if (tx->staged == tx->tail)
+	uint64_t staged = tx->staged;
+
+	if (staged == 0)
 		return PEAL_LIKELY(tx->open) ? 0 : peal_commit_cold(tx, 0, 0); /* refuses */
-	return peal_publish_to(tx, tx->first, tx->staged);
+	tx->staged = 0;
+	return peal_publish_span(tx, tx->first, staged);
 }
 
 PEAL_API PEAL_INLINE void peal_abort(struct peal_producer *tx)
