@@ -31,6 +31,8 @@
 #define bench_stop       BENCH_NAME(bench_stop)
 #define bench_produce    BENCH_NAME(bench_produce)
 #define bench_consume    BENCH_NAME(bench_consume)
+#define bench_produce_sized BENCH_NAME(bench_produce_sized)
+#define bench_consume_sized BENCH_NAME(bench_consume_sized)
 #define bench_ping       BENCH_NAME(bench_ping)
 #define bench_pong       BENCH_NAME(bench_pong)
 #define bench_wait_until BENCH_NAME(bench_wait_until)
