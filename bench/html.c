@@ -95,6 +95,12 @@ static void write_warnings(FILE *out, const struct bench_report *report)
 
 	for (size_t i = 0; i < report->count; i++)
 		voided += report->results[i].voided;
+	if (report->farthest_ns > 1.5 * report->nearest_ns)
+		fprintf(out,
+			"<p class=\"warning\"><strong>The host moves the processors.</strong> Raw round "
+			"trips between the two took %.0f to %.0f ns. Ratios are formed of runs at the same "
+			"distance only; medians, least and greatest values are of all.</p>\n",
+			report->nearest_ns, report->farthest_ns);
 	if (report->disturbed * 10 > report->spinning)
 		fprintf(out,
 			"<p class=\"warning\"><strong>This machine was busy.</strong> In %u of %u runs that "

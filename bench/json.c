@@ -42,26 +42,27 @@ static json_t *machine_json(const struct bench_report *report)
 {
 	const struct bench_machine *machine = &report->machine;
 
-	return json_pack(
-		"{s:s, s:i, s:[i, i], s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:s, s:b,"
-		" s:b, s:f, s:i, s:f, s:i, s:i}",
-		"cpu", machine->cpu, "cores", (int)machine->cpus, "pinned_to", machine->first_cpu,
-		machine->second_cpu, "kernel", machine->kernel, "governor", machine->governor,
-		"hypervisor", machine->hypervisor, "l1d_bytes", (json_int_t)machine->l1d_bytes,
-		"l2_bytes", (json_int_t)machine->l2_bytes, "l3_bytes",
-		(json_int_t)machine->l3_bytes, "date", machine->date, "peal", machine->version,
-		"compiler", machine->compiler, "quick", report->quick, "interrupted",
-		report->interrupted, "seconds", report->seconds, "runs", (int)report->rounds,
-		"run_seconds", (double)report->duration_ns / 1e9, "spinning_runs",
-		(int)report->spinning, "disturbed_runs", (int)report->disturbed);
+	return json_pack("{s:s, s:i, s:[i, i], s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:s, s:b,"
+			 " s:b, s:f, s:i, s:f, s:i, s:i, s:i}",
+			 "cpu", machine->cpu, "cores", (int)machine->cpus, "pinned_to",
+			 machine->first_cpu, machine->second_cpu, "kernel", machine->kernel,
+			 "governor", machine->governor, "hypervisor", machine->hypervisor,
+			 "l1d_bytes", (json_int_t)machine->l1d_bytes, "l2_bytes",
+			 (json_int_t)machine->l2_bytes, "l3_bytes", (json_int_t)machine->l3_bytes,
+			 "date", machine->date, "peal", machine->version, "compiler",
+			 machine->compiler, "quick", report->quick, "interrupted",
+			 report->interrupted, "seconds", report->seconds, "runs",
+			 (int)report->rounds, "run_seconds", (double)report->duration_ns / 1e9,
+			 "spinning_runs", (int)report->spinning, "disturbed_runs",
+			 (int)report->disturbed, "moved_runs", (int)report->moved);
 }
 
-static json_t *samples_json(const struct bench_result *result)
+static json_t *samples_json(const double *values, unsigned int count)
 {
 	json_t *samples = json_array();
 
-	for (unsigned int i = 0; i < result->rounds; i++)
-		json_array_append_new(samples, number(result->samples[i]));
+	for (unsigned int i = 0; i < count; i++)
+		json_array_append_new(samples, number(values[i]));
 	return samples;
 }
 
@@ -98,7 +99,7 @@ static json_t *result_json(const struct bench_result *result)
 		(int)result->value.runs, "ratio_to_best_peer", ratio(&result->to_best_peer),
 		"ratio_to_limit", ratio(&result->to_limit));
 	json_t *more = json_pack(
-		"{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:s, s:s, s:o}",
+		"{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:s, s:s, s:o}",
 		"variant", result->variant, "name", result->name, "how", result->how, "kind",
 		kind_of(result), "better", result->higher_is_better ? "higher" : "lower", "cpus",
 		result->cpus, "best_peer", text_or_null(result->best_peer), "limit",
@@ -106,7 +107,9 @@ static json_t *result_json(const struct bench_result *result)
 		"ratio_to_best_peer_range", range(&result->to_best_peer), "ratio_to_limit_range",
 		range(&result->to_limit), "ratio_to_best_peer_one_by_one",
 		ratio(&result->to_best_single), "cpu_ns_per_message", ratio(&result->cpu_ns),
-		"sleeps_per_message", ratio(&result->sleeps), "samples", samples_json(result),
+		"sleeps_per_message", ratio(&result->sleeps), "samples",
+		samples_json(result->samples, result->rounds), "distances_ns",
+		samples_json(result->distances_ns, result->by_distance ? result->rounds : 0),
 		"void_runs", (int)result->voided, "why_void", result->why_void, "detail",
 		result->detail, "percentiles_ns", percentiles_json(result));
 

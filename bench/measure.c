@@ -10,6 +10,9 @@
 #include "part.h"
 #include "plan.h"
 
+/* The processors are moved seldom; who is unlucky twice has at least been measured. */
+#define TRIES 3
+
 struct progress {
 	bool shown;
 	uint64_t begin_ns;
@@ -121,6 +124,28 @@ static void watch_disturbance(struct bench_report *report, const struct bench_jo
 	report->disturbed += is_disturbed(&outcome->first) || is_disturbed(&outcome->second);
 }
 
+/* A raw round trip before and after. The one after a run is the one before the next. */
+static void measure_at_one_distance(struct bench_plan *plan, struct bench_report *report,
+				    size_t cell, unsigned int round, struct bench_outcome *outcome)
+{
+	const struct bench_job *job = &plan->jobs[cell];
+	double before = plan->distance_ns, after = NAN;
+
+	for (int i = 0; i < TRIES && !bench_interrupted(); i++) {
+		if (isnan(before))
+			before = bench_distance_ns(job->cpus);
+		bench_run_job(job, outcome);
+		after = bench_distance_ns(job->cpus);
+		plan->results[cell].distances_ns[round] = (before + after) / 2;
+		if (bench_same_distance(before, after))
+			break;
+		plan->results[cell].distances_ns[round] = NAN;
+		report->moved++;
+		before = after;
+	}
+	plan->distance_ns = after;
+}
+
 static void measure_cell(struct bench_plan *plan, struct bench_report *report, size_t cell,
 			 unsigned int round, struct progress *progress)
 {
@@ -130,7 +155,12 @@ static void measure_cell(struct bench_plan *plan, struct bench_report *report, s
 	if (round >= bench_plan_rounds(plan, cell))
 		return;
 	progress_show(progress, &plan->results[cell]);
-	bench_run_job(job, &outcome);
+	if (plan->results[cell].by_distance) {
+		measure_at_one_distance(plan, report, cell, round, &outcome);
+	} else {
+		bench_run_job(job, &outcome);
+		plan->distance_ns = NAN;
+	}
 	if (bench_interrupted())
 		return;
 	store(job, &outcome, &plan->results[cell], round);

@@ -139,6 +139,9 @@ static int add_cell(struct bench_plan *plan, const struct bench_setting *setting
 	};
 	plan->results[plan->count] = (struct bench_result){.group = plan->group};
 	describe(&plan->results[plan->count], setting);
+	plan->results[plan->count].by_distance = setting->place == BENCH_TWO_CPUS &&
+						 setting->config.wait == BENCH_SPIN &&
+						 !setting->trace && !plan->args->smoke;
 	plan->count++;
 	return 0;
 }

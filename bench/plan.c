@@ -5,6 +5,7 @@
  * A group is what takes turns: the cells of one setting, and of those that it is compared with.
  */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -307,7 +308,7 @@ int bench_plan_make(struct bench_plan *plan, const struct bench_args *args)
 	};
 	int rc = 0;
 
-	*plan = (struct bench_plan){.args = args};
+	*plan = (struct bench_plan){.args = args, .distance_ns = NAN};
 	plan->cpu_count = bench_choose_cpus(plan->cpus);
 	plan->rounds = args->smoke ? 1 : args->quick ? 5 : 9;
 	plan->duration_ns = (args->smoke ? 5 : args->quick ? 100 : 300) * MS;

@@ -29,6 +29,7 @@ struct bench_plan {
 	uint64_t duration_ns;
 	int cpus[2];
 	int cpu_count;
+	double distance_ns; /* of the two processors, measured just now; NAN: it was not */
 };
 
 extern const char *const bench_missing[];

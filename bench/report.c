@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "report.h"
+#include "run.h"
 
 const char *const bench_percentile_names[BENCH_PERCENTILES] = {
 	[BENCH_P50] = "p50",    [BENCH_P90] = "p90",      [BENCH_P99] = "p99",
@@ -86,6 +87,16 @@ static bool same_setting(const struct bench_result *a, const struct bench_result
 	       strcmp(a->variant, b->variant) == 0;
 }
 
+/* Were both measured in this round, and with the processors at the same distance? */
+static bool are_alike(const struct bench_result *a, const struct bench_result *b,
+		      unsigned int round)
+{
+	if (!is_sampled(a, round) || !is_sampled(b, round))
+		return false;
+	return !a->by_distance || !b->by_distance ||
+	       bench_same_distance(a->distances_ns[round], b->distances_ns[round]);
+}
+
 /* The best peer of one round among those in the group that ran @bench; NULL: none. */
 static const struct bench_result *best_of(const struct bench_report *report,
 					  const struct bench_result *like, const char *bench,
@@ -98,7 +109,7 @@ static const struct bench_result *best_of(const struct bench_report *report,
 
 		if (!is_peer(result) || result->group != like->group ||
 		    strcmp(result->bench, bench) != 0 ||
-		    strcmp(result->variant, like->variant) != 0 || !is_sampled(result, round))
+		    strcmp(result->variant, like->variant) != 0 || !are_alike(result, like, round))
 			continue;
 		if (!best ||
 		    (result->samples[round] > best->samples[round]) == like->higher_is_better)
@@ -120,7 +131,7 @@ static struct bench_summary ratio_to_best(const struct bench_report *report,
 
 		ratios[round] = NAN;
 		names[round] = best ? best->impl : NULL;
-		if (best && is_sampled(own, round))
+		if (best)
 			ratios[round] = own->samples[round] / best->samples[round];
 	}
 	for (unsigned int i = 0; i < own->rounds; i++) {
@@ -148,7 +159,7 @@ static struct bench_summary ratio_to_limit(const struct bench_report *report,
 			limit = &report->results[i];
 	for (unsigned int round = 0; round < own->rounds; round++) {
 		ratios[round] = NAN;
-		if (limit && limit != own && is_sampled(own, round) && is_sampled(limit, round))
+		if (limit && limit != own && are_alike(own, limit, round))
 			ratios[round] = own->samples[round] / limit->samples[round];
 	}
 	return bench_summarize(ratios, own->rounds);
@@ -166,6 +177,20 @@ static void finish_ages(struct bench_result *result)
 			bench_percentile_of(result->ages, result->age_count, percentile_parts[i]);
 }
 
+static void find_distances(struct bench_report *report)
+{
+	for (size_t i = 0; i < report->count; i++) {
+		const struct bench_summary *distance = &report->results[i].distance_ns;
+
+		if (distance->runs == 0)
+			continue;
+		if (report->nearest_ns == 0 || distance->min < report->nearest_ns)
+			report->nearest_ns = distance->min;
+		if (distance->max > report->farthest_ns)
+			report->farthest_ns = distance->max;
+	}
+}
+
 void bench_report_finish(struct bench_report *report)
 {
 	for (size_t i = 0; i < report->count; i++) {
@@ -173,6 +198,8 @@ void bench_report_finish(struct bench_report *report)
 		bool counts = strcmp(result->unit, "calls/msg") == 0;
 
 		result->value = bench_summarize(result->samples, result->rounds);
+		if (result->by_distance)
+			result->distance_ns = bench_summarize(result->distances_ns, result->rounds);
 		result->cpu_ns = bench_summarize(result->cpu_samples, result->rounds);
 		result->sleeps = bench_summarize(result->sleep_samples, result->rounds);
 		finish_ages(result);
@@ -187,6 +214,7 @@ void bench_report_finish(struct bench_report *report)
 		if (strcmp(result->bench, "batch") == 0)
 			result->to_best_single = ratio_to_best(report, result, "throughput", NULL);
 	}
+	find_distances(report);
 }
 
 bool bench_same_block(const struct bench_result *a, const struct bench_result *b)

@@ -75,8 +75,12 @@ struct bench_result {
 	unsigned int voided;
 	char why_void[200]; /* the first reason; "" if there is none */
 	struct bench_summary value;
+	struct bench_summary distance_ns;
 	struct bench_summary cpu_ns; /* processor time of both sides per message */
 	struct bench_summary sleeps; /* voluntary context switches of both sides per message */
+	double distances_ns
+		[BENCH_RUNS_MAX]; /* a raw round trip before and after; NAN: it changed */
+	bool by_distance; /* spins on two processors, so it matters how far apart they are */
 	double cpu_samples[BENCH_RUNS_MAX];
 	double sleep_samples[BENCH_RUNS_MAX];
 
@@ -106,8 +110,12 @@ struct bench_report {
 	bool interrupted;
 	unsigned int spinning;  /* runs in which both sides spin, on a processor of their own */
 	unsigned int disturbed; /* and those of them that had to share it with somebody else */
-	double seconds;         /* that it took */
-	uint64_t duration_ns;   /* of one run */
+	double nearest_ns,
+		farthest_ns; /* raw round trips between the processors; 0: not measured */
+	unsigned int
+		moved;  /* … and those during which the processors were moved apart or together */
+	double seconds; /* that it took */
+	uint64_t duration_ns; /* of one run */
 	unsigned int rounds;
 };
 

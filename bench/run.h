@@ -74,6 +74,13 @@ int bench_take_part(struct bench_run *run, const struct bench_adapter *adapter,
 struct bench_arena *bench_arena_map(int fd);
 const struct bench_adapter *bench_adapter_find(const char *slug);
 
+/* A raw round trip between two processors, in ns; NAN where that can not be told. Blocks for some
+ * milliseconds. */
+double bench_distance_ns(const int cpus[2]);
+
+/* Alike enough to compare what was measured there? False if either is NAN. */
+bool bench_same_distance(double a, double b);
+
 /* Two processors which this process may use and which are no threads of one core.
  * Return: how many were found; -1 in cpus[] for none. */
 int bench_choose_cpus(int cpus[2]);

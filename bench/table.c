@@ -141,6 +141,12 @@ static void print_machine(FILE *out, const struct bench_report *report, const st
 	fputs("\"x\" are ratios of the values, formed run by run; of a latency, below 1 is better.\n"
 	      "cpu: processor time of both sides per message.\n",
 	      out);
+	if (report->farthest_ns > 1.5 * report->nearest_ns)
+		fprintf(out,
+			"The host moves the processors: raw round trips took %.0f to %.0f ns. Ratios are "
+			"formed of runs at the same distance only; %u runs fell on a move and were "
+			"repeated.\n",
+			report->nearest_ns, report->farthest_ns, report->moved);
 	if (report->disturbed * 10 > report->spinning)
 		fprintf(out,
 			"%sThis machine was busy: in %u of %u runs that spin, somebody else used the "
