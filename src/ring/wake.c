@@ -47,7 +47,8 @@ void peal_wake_init(struct peal_wake *wake, const struct peal_ring_spec *spec, b
 	wake->membarrier = spec->membarrier;
 	wake->fence = !spec->peer_membarrier;
 	wake->spin_cap_ns = spec->spin_cap_ns;
-	wake->spin_ns = spec->spin_cap_ns;
+	/* Little at first: the peer may have to be started yet. */
+	wake->spin_ns = spec->spin_cap_ns < SPIN_MIN_NS ? spec->spin_cap_ns : SPIN_MIN_NS;
 }
 
 /* Single writer, so load and store need no read-modify-write; relaxed: observers only. */

@@ -628,6 +628,23 @@ static void open_spinning(uint64_t cap_ns)
 	ring_open(&f, &variant);
 }
 
+/* As if all waits so far had been short. */
+static void open_spinning_long(uint64_t cap_ns)
+{
+	open_spinning(cap_ns);
+	f.rx.wake.spin_ns = cap_ns;
+	f.tx.wake.spin_ns = cap_ns;
+}
+
+START_TEST(the_first_spin_is_short)
+{
+	open_spinning(8 * MILLISECOND);
+	ck_assert_uint_eq(f.rx.wake.spin_ns, 1000);
+	ck_assert_uint_eq(f.tx.wake.spin_ns, 1000);
+	ring_close(&f);
+}
+END_TEST
+
 static int sleep_long(struct ring_fixture *fixture, int nth)
 {
 	uint64_t end = peal_deadline_in_ns(2 * fixture->variant.spin_cap_ns);
@@ -647,7 +664,7 @@ START_TEST(a_peer_on_this_processor_is_not_spun_for)
 	CPU_ZERO(&here);
 	CPU_SET(sched_getcpu(), &here);
 	ck_assert_int_eq(sched_setaffinity(0, sizeof(here), &here), 0);
-	open_spinning(1000 * 1000 * (uint64_t)MILLISECOND);
+	open_spinning_long(1000 * 1000 * (uint64_t)MILLISECOND);
 	f.host_rw.header->cpu = (uint64_t)sched_getcpu() + 1;
 	f.rx_bell.wait_result = -ETIMEDOUT;
 	ck_assert_int_eq(peal_next_wait(&f.rx, &record, PEAL_FOREVER), -ETIMEDOUT);
@@ -693,7 +710,7 @@ START_TEST(a_lone_record_is_not_staggered_however_large)
 {
 	struct peal_record record;
 
-	open_spinning(MILLISECOND / 1000);
+	open_spinning_long(MILLISECOND / 1000);
 	f.rx_bell.on_wait = send_large_on_wait;
 	for (int i = 0; i < 10; i++) {
 		ck_assert_int_eq(peal_next_wait(&f.rx, &record, PEAL_FOREVER), 1);
@@ -706,7 +723,7 @@ END_TEST
 
 START_TEST(only_a_stream_is_staggered)
 {
-	open_spinning(MILLISECOND / 1000);
+	open_spinning_long(MILLISECOND / 1000);
 	for (int i = 0; i < 10; i++) {
 		wait_after(0);
 		ck_assert_uint_eq(f.rx.stagger, 0);
@@ -736,7 +753,7 @@ START_TEST(the_spin_shrinks_when_waits_are_long_and_grows_when_short)
 	uint64_t expected = cap;
 	struct peal_record record = {0};
 
-	open_spinning(cap);
+	open_spinning_long(cap);
 	ck_assert_uint_eq(f.rx.wake.spin_ns, cap);
 	f.rx_bell.on_wait = sleep_long;
 	for (unsigned int i = 0; i < 15; i++) {
@@ -778,7 +795,7 @@ START_TEST(spinning_ends_at_the_deadline)
 	void *payload;
 	struct peal_record record = {0};
 
-	open_spinning(60000 * MILLISECOND);
+	open_spinning_long(60000 * MILLISECOND);
 	f.tx_bell.wait_result = f.rx_bell.wait_result = -ETIMEDOUT;
 	ck_assert_int_eq(peal_next_wait(&f.rx, &record, begin + 10 * MILLISECOND), -ETIMEDOUT);
 	fill_ring(&f);
@@ -866,7 +883,7 @@ START_TEST(a_little_room_is_spun_for_more_but_not_slept_for)
 	uint64_t begin;
 	void *payload;
 
-	open_spinning(budget);
+	open_spinning_long(budget);
 	stage_until_full();
 	f.tx_bell.on_ring = release_one_on_ring;
 	begin = peal_now_ns();
@@ -1136,6 +1153,7 @@ int main(void)
 			{a_dead_producers_records_survive_disarming, RING_VARIANTS},
 			{disarming_hands_on_other_errors, BOTH_SIDES},
 			{a_promised_membarrier_that_fails_is_an_error, 16},
+			{the_first_spin_is_short, 0},
 			{the_spin_shrinks_when_waits_are_long_and_grows_when_short, 0},
 			{a_cap_of_zero_never_spins, 0},
 			{spinning_ends_at_the_deadline, 0},
