@@ -172,13 +172,16 @@ static int sleep_for_data(struct peal_consumer *rx, uint64_t deadline_ns, uint64
  *
  * Only for a real stream: since the last wait there was more than one record, and so many bytes for
  * the pauses made that it was well over half a gigabyte a second. Ping-pong and slow streams are
- * never delayed, and one that slows down halves the stagger with each wait.
+ * never delayed, and one that slows down halves the stagger with each wait. So does one that fills
+ * half the ring meanwhile, such as large frames which nobody touches: the producer had to wait for
+ * us, or soon will.
  */
 static void stagger(struct peal_consumer *rx)
 {
 	uint64_t came = rx->next - rx->waited_at;
 
-	if (rx->next == rx->waited_end || came < 256 + 16 * (uint64_t)rx->stagger)
+	if (rx->next == rx->waited_end || came < 256 + 16 * (uint64_t)rx->stagger ||
+	    came > (rx->mask + 1) / 2)
 		rx->stagger /= 2;
 	else if (rx->stagger < STAGGER_MAX)
 		rx->stagger = rx->stagger * 2 + 1;

@@ -723,7 +723,12 @@ END_TEST
 
 START_TEST(only_a_stream_is_staggered)
 {
-	open_spinning_long(MILLISECOND / 1000);
+	struct ring_variant variant = ring_variant(0);
+	unsigned int most;
+
+	variant.capacity = 65536;
+	variant.spin_cap_ns = MILLISECOND / 1000;
+	ring_open(&f, &variant);
 	for (int i = 0; i < 10; i++) {
 		wait_after(0);
 		ck_assert_uint_eq(f.rx.stagger, 0);
@@ -739,6 +744,10 @@ START_TEST(only_a_stream_is_staggered)
 		wait_after(600);
 	ck_assert_uint_gt(f.rx.stagger, 200);
 	ck_assert_uint_lt(f.rx.stagger, 600);
+	/* More than half a ring: a producer that meets a full one has waited for us. */
+	most = f.rx.stagger;
+	wait_after(65536 / 2 / 16 + 1);
+	ck_assert_uint_eq(f.rx.stagger, most / 2);
 	/* The ping-pong after it is free of it soon. */
 	for (int i = 0; i < 10; i++)
 		wait_after(0);
