@@ -87,7 +87,7 @@ static void write_ratio(FILE *out, const struct bench_summary *ratio, const char
 		fputs("<td></td>", out);
 		return;
 	}
-	fprintf(out, "<td>%.2f×", ratio->median);
+	fprintf(out, "<td>%.*f×", ratio->median < 0.1 ? 4 : 2, ratio->median);
 	if (other) {
 		fputc(' ', out);
 		svg_text(out, other);

@@ -33,15 +33,22 @@ static void print_title(FILE *out, const struct bench_result *result, const stru
 	fprintf(out, "%s\n", style->end);
 }
 
+static int decimals(double ratio)
+{
+	return ratio < 0.1 ? 4 : 2;
+}
+
 static void print_ratios(FILE *out, const struct bench_result *result)
 {
 	if (result->to_best_peer.runs)
-		fprintf(out, "  %.2f x %s", result->to_best_peer.median,
+		fprintf(out, "  %.*f x %s", decimals(result->to_best_peer.median),
+			result->to_best_peer.median,
 			result->best_peer ? result->best_peer : "best peer");
 	if (result->to_best_single.runs)
 		fprintf(out, "  %.2f x its one-by-one", result->to_best_single.median);
 	if (result->to_limit.runs && result->flags & BENCH_IS_PEAL)
-		fprintf(out, "  %.2f x %s", result->to_limit.median, result->limit);
+		fprintf(out, "  %.*f x %s", decimals(result->to_limit.median),
+			result->to_limit.median, result->limit);
 }
 
 static void print_value(FILE *out, const struct bench_result *result)
