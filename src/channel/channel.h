@@ -24,6 +24,7 @@ struct channel_bell {
 	struct peal_doorbell doorbell;
 	const struct peal_segment_header
 		*peer; /* its state tells of a close that an eventfd can not */
+	bool watched;  /* by a poller: one waiter an end */
 };
 
 /*

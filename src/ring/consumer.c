@@ -112,6 +112,11 @@ static int arm_data(struct peal_consumer *rx, uint64_t *header)
 	return *header == 0 ? peal_next_cold(rx, 0) : 1;
 }
 
+bool peal_consumer_is_ready(const struct peal_consumer *rx)
+{
+	return !rx->open || rx->ended || peal_next_header(rx) != 0; /* C0, C6 */
+}
+
 int peal_arm_data(struct peal_consumer *rx)
 {
 	uint64_t header;

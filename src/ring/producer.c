@@ -146,6 +146,11 @@ static int arm_space(struct peal_producer *tx, uint64_t span)
 	return rc < 0 ? rc : 1;
 }
 
+bool peal_producer_is_ready(struct peal_producer *tx, uint64_t span)
+{
+	return !tx->open || reload_head(tx) < 0 || has_room(tx, span); /* P8 */
+}
+
 int peal_arm_space(struct peal_producer *tx, size_t size)
 {
 	void *payload;

@@ -30,4 +30,16 @@ struct peal_ring_spec {
 void peal_producer_init(struct peal_producer *tx, const struct peal_ring_spec *spec);
 void peal_consumer_init(struct peal_consumer *rx, const struct peal_ring_spec *spec);
 
+/*
+ * For who waits at many rings at once, with peal_wake_announce() and a HEAVY of his own in front of
+ * the last look: C6 and P8.
+ */
+
+/* peal_consumer_is_ready() - has peal_next() something to say: a record, the end, a broken ring? */
+bool peal_consumer_is_ready(const struct peal_consumer *rx);
+
+/* peal_producer_is_ready() - has peal_reserve() something to say: room for @span bytes of ring, the
+ * end, a broken ring? */
+bool peal_producer_is_ready(struct peal_producer *tx, uint64_t span);
+
 #endif

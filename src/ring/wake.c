@@ -72,15 +72,20 @@ int peal_wake_heavy(struct peal_wake *wake)
 	return 0;
 }
 
-int peal_wake_arm(struct peal_wake *wake)
+void peal_wake_announce(struct peal_wake *wake)
 {
-	int rc;
-
 	/* The next odd number, also when a cancelled wait left an odd one. */
 	wake->own_value = (wake->own_value + 1) | 1;
 	/* P6, C4. Release: arming must not overtake the drain of the sleep before, which would then
 	 * eat the bell that answers this arming. */
 	peal_store_release(wake->own_word, wake->own_value);
+}
+
+int peal_wake_arm(struct peal_wake *wake)
+{
+	int rc;
+
+	peal_wake_announce(wake);
 	rc = peal_wake_heavy(wake); /* P7, C5 */
 	if (rc < 0)
 		peal_wake_disarm(wake);
@@ -136,13 +141,16 @@ int peal_wake_peer(struct peal_wake *wake)
 	return 0;
 }
 
-void peal_spin_begin(struct peal_spin *spin, const struct peal_wake *wake, uint64_t deadline_ns)
+bool peal_wake_is_apart(const struct peal_wake *wake)
 {
 	/* A peer that is pinned to the processor that we are pinned to can only run when we do not.
 	 * Relaxed: the peer's claim; the worst of a lie is that we sleep at once. */
-	bool apart = wake->cpu == 0 || peal_load_relaxed(wake->peer_cpu) != wake->cpu;
+	return wake->cpu == 0 || peal_load_relaxed(wake->peer_cpu) != wake->cpu;
+}
 
-	*spin = (struct peal_spin){.budget_ns = apart ? wake->spin_ns : 0,
+void peal_spin_begin(struct peal_spin *spin, const struct peal_wake *wake, uint64_t deadline_ns)
+{
+	*spin = (struct peal_spin){.budget_ns = peal_wake_is_apart(wake) ? wake->spin_ns : 0,
 				   .deadline_ns = deadline_ns};
 }
 

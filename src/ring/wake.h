@@ -26,6 +26,9 @@
 /* peal_wake_init() - as the producer or the consumer of the ring. */
 void peal_wake_init(struct peal_wake *wake, const struct peal_ring_spec *spec, bool is_producer);
 
+/* peal_wake_announce() - the word turns odd. HEAVY must follow; one will do for many words. */
+void peal_wake_announce(struct peal_wake *wake);
+
 /* peal_wake_arm() - the word turns odd, then HEAVY. 0, or a negative errno and the word is even. */
 int peal_wake_arm(struct peal_wake *wake);
 
@@ -58,6 +61,9 @@ struct peal_spin {
 	unsigned int rounds; /* looks at the ring so far */
 	unsigned int effort; /* looks and pauses since the last look at the clock */
 };
+
+/* peal_wake_is_apart() - may spinning help? Not if both are pinned to one processor. */
+bool peal_wake_is_apart(const struct peal_wake *wake);
 
 void peal_spin_begin(struct peal_spin *spin, const struct peal_wake *wake, uint64_t deadline_ns);
 
