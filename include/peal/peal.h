@@ -8,6 +8,7 @@
 #include <peal/base.h>
 #include <peal/channel.h>
 #include <peal/doorbell.h>
+#include <peal/poller.h>
 #include <peal/ring.h>
 #include <peal/spawn.h>
 

@@ -20,16 +20,18 @@ check "doorbell includes base and doorbell" includes_only doorbell 'base|doorbel
 check "spawn includes base and spawn" includes_only spawn 'base|spawn' '(base|spawn)\.h>'
 check "channel includes what is below it" includes_only channel 'base|ring|doorbell|spawn|channel' \
 	'(base|ring|doorbell|spawn|channel)\.h>'
+check "poller includes what is below it" includes_only poller 'base|ring|doorbell|spawn|channel|poller' \
+	'(base|ring|doorbell|spawn|channel|poller)\.h>'
 
 # The rule is about layers; a folder that no line above names would escape it.
 no_other_layers() {
-	[ "$(cd "$root/src" && echo */)" = "base/ channel/ doorbell/ ring/ spawn/" ]
+	[ "$(cd "$root/src" && echo */)" = "base/ channel/ doorbell/ poller/ ring/ spawn/" ]
 }
 check "there is no other layer" no_other_layers
 
 # names_no_private_header - tests of the API and examples see installed headers alone
 outside_is_outside() {
-	! grep -rnE '#include "(base|ring|doorbell|spawn|channel)/' "$root/examples"
+	! grep -rnE '#include "(base|ring|doorbell|spawn|channel|poller)/' "$root/examples"
 }
 check "examples use public headers alone" outside_is_outside
 finish
