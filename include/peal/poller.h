@@ -191,7 +191,12 @@ PEAL_API int peal_poller_wake(struct peal_poller *poller);
  *     … sleep until peal_poller_fd() is readable, then the same again …
  */
 
-/** peal_poller_fd() - readable when an armed poller has something to do. Stays the poller's. */
+/**
+ * peal_poller_fd() - readable when an armed poller has something to do. Stays the poller's.
+ *
+ * With io_uring the kernel may interrupt the loop's own wait first (EINTR, from epoll_wait(2) for
+ * one), as a signal handler would: wait again.
+ */
 PEAL_API int peal_poller_fd(const struct peal_poller *poller);
 
 /**

@@ -5,12 +5,24 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <peal/base.h>
 
 #include "base/error.h"
 
 static _Thread_local char last_error[256];
+
+/* "Too many open files" is of no use to who does not know how many are allowed. */
+static void append_limit(void)
+{
+	size_t used = strlen(last_error);
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+		snprintf(last_error + used, sizeof(last_error) - used, " (RLIMIT_NOFILE is %llu)",
+			 (unsigned long long)limit.rlim_cur);
+}
 
 int peal_fail(int error, const char *format, ...)
 {
@@ -19,6 +31,8 @@ int peal_fail(int error, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(last_error, sizeof(last_error), format, args);
 	va_end(args);
+	if (error == EMFILE)
+		append_limit();
 	return -error;
 }
 

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ipc/ipc.h"
@@ -56,6 +58,67 @@ static int send_stream(void)
 	return stream_send(peal_tx(channel), 0, number(2), number(3), (unsigned int)number(4)) < 0;
 }
 
+/* wait: for a record that never comes; 0 when told that the host is gone. */
+static int wait_for_host(void)
+{
+	struct peal_record record;
+
+	return peal_next_wait(peal_rx(channel), &record, PEAL_FOREVER) != -EPIPE;
+}
+
+/* drip COUNT MICROSECONDS: a number, a pause, and so on; then end. */
+static int drip(void)
+{
+	struct timespec little = {.tv_nsec = (long)number(3) * 1000};
+
+	for (uint64_t i = 0; i < number(2); i++) {
+		if (peal_send(peal_tx(channel), &i, sizeof(i), 0, PEAL_FOREVER) < 0)
+			return 1;
+		nanosleep(&little, NULL);
+	}
+	return 0;
+}
+
+/* endless: numbers, until the host is gone. */
+static int endless(void)
+{
+	for (uint64_t i = 0;; i++) {
+		int rc = peal_send(peal_tx(channel), &i, sizeof(i), 0, PEAL_FOREVER);
+
+		if (rc < 0)
+			return rc != -EPIPE;
+	}
+}
+
+/* flood: bells for nothing, as many as go in, each with a descriptor; until the host is gone. */
+static int flood(void)
+{
+	char junk[4096] = "", control[CMSG_SPACE(sizeof(int))] = "";
+	struct iovec part = {junk, sizeof(junk)};
+	struct msghdr message = {.msg_iov = &part,
+				 .msg_iovlen = 1,
+				 .msg_control = control,
+				 .msg_controllen = sizeof(control)};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+	*header = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
+				   .cmsg_type = SCM_RIGHTS,
+				   .cmsg_len = CMSG_LEN(sizeof(int))};
+	memcpy(CMSG_DATA(header), &(int){STDOUT_FILENO}, sizeof(int));
+	for (;;) {
+		if (sendmsg(peal_tx_fd(channel), &message, MSG_NOSIGNAL) < 0 && errno != EAGAIN &&
+		    errno != ETOOMANYREFS)
+			return errno != EPIPE && errno != ECONNRESET;
+	}
+}
+
+/* half-close: say nothing any more on the socket, and live on. */
+static int half_close(void)
+{
+	shutdown(peal_tx_fd(channel), SHUT_WR);
+	return wait_for_host();
+}
+
 /* send-and-die COUNT MAX: killed with everything committed and nothing closed. */
 static int send_and_die(void)
 {
@@ -70,14 +133,6 @@ static int stall(void)
 	for (;;)
 		pause();
 	return 0;
-}
-
-/* wait: for a record that never comes; 0 when told that the host is gone. */
-static int wait_for_host(void)
-{
-	struct peal_record record;
-
-	return peal_next_wait(peal_rx(channel), &record, PEAL_FOREVER) != -EPIPE;
 }
 
 /* wait-space: fill the ring and wait for room that never comes. */
@@ -173,6 +228,10 @@ int main(int argc, char **argv)
 		{"receive", receive},
 		{"send", send_stream},
 		{"send-and-die", send_and_die},
+		{"drip", drip},
+		{"endless", endless},
+		{"flood", flood},
+		{"half-close", half_close},
 		{"stall", stall},
 		{"wait", wait_for_host},
 		{"wait-space", wait_for_space},
