@@ -1,22 +1,46 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The README's example is examples/quick.c, and that one runs.
-# usage: readme.sh SOURCE-ROOT QUICK-PROGRAM
+# The README's example is examples/quick.c, that of docs/poller.md is examples/host.c, and they run.
+# usage: readme.sh SOURCE-ROOT QUICK-PROGRAM HOST-PROGRAM
 set -u
-root=$1 quick=$2
+root=$1 quick=$2 host=$3
 . "$root/tests/api/tally.sh"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Without the licence line, which a reader of the page does not need.
-sed -n '/^```c$/,/^```$/p' "$root/README.md" | sed '1d;$d' >"$work/readme.c"
-grep -v SPDX "$root/examples/quick.c" >"$work/quick.c"
+# quotes PAGE EXAMPLE - without the licence line, which a reader of the page does not need
+quotes() {
+	sed -n '/^```c$/,/^```$/p' "$root/$1" | sed '1d;$d' >"$work/page.c"
+	grep -v SPDX "$root/examples/$2" | diff - "$work/page.c"
+}
 
 says_hello() {
 	answer=$("$quick") && [ "$answer" = "the plugin says: hello, ring" ]
 }
 
-check "the example in the README is examples/quick.c" diff "$work/quick.c" "$work/readme.c"
+# Whichever plugin is faster.
+hosts_five() {
+	"$host" | sed "s/'.*' (pid [0-9]*) //" | sort >"$work/host.out" && diff - "$work/host.out" <<-END
+		answer 0
+		answer 1
+		answer 2
+		answer 3
+		exited with status 0
+		exited with status 0
+		exited with status 0
+		exited with status 0
+		exited with status 1
+	END
+}
+
+is_short() {
+	[ "$(wc -l <"$root/examples/$1")" -le 60 ]
+}
+
+check "the example in the README is examples/quick.c" quotes README.md quick.c
 check "the example runs" says_hello
+check "the example in docs/poller.md is examples/host.c" quotes docs/poller.md host.c
+check "it is a host in at most 60 lines" is_short host.c
+check "that host runs" hosts_five
 finish

@@ -162,13 +162,13 @@ static void ping_pong(int index, int32_t spin_max_us, uint64_t count)
 
 START_TEST(a_record_wakes_a_poller_that_sleeps)
 {
-	ping_pong(_i, PEAL_SPIN_NEVER, 20000);
+	ping_pong(_i, PEAL_SPIN_NEVER, 10000);
 }
 END_TEST
 
 START_TEST(a_record_is_seen_by_a_poller_that_spins)
 {
-	ping_pong(_i, 1000, 20000);
+	ping_pong(_i, 1000, 5000);
 }
 END_TEST
 
@@ -516,7 +516,7 @@ START_TEST(sender_receiver_and_poller_may_be_three_threads)
 {
 	struct pair pair = start(_i, 4096, 4096, "echo", "", "", "");
 	struct trio trio = {
-		.channel = pair.channel, .may_receive = GATE, .may_send = GATE, .count = 50000};
+		.channel = pair.channel, .may_receive = GATE, .may_send = GATE, .count = 20000};
 	struct peal_event events[2];
 	pthread_t sender, receiver;
 
@@ -939,7 +939,7 @@ END_TEST
 /* Rings that are full or empty all the time, and nobody spins here. */
 START_TEST(hundreds_of_thousands_of_sleeps_lose_no_wake)
 {
-	receive_from_many(_i, 4, 100000, 40, PEAL_SPIN_NEVER);
+	receive_from_many(_i, 4, 40000, 40, PEAL_SPIN_NEVER);
 }
 END_TEST
 
