@@ -183,6 +183,8 @@ START_TEST(each_wait_reports_what_is_still_there)
 	send_number(&pair, 2);
 	for (int i = 0; i < 100; i++)
 		expect(poller, PEAL_EVENT_DATA, &pair);
+	/* And the guest was told that we are awake. */
+	ck_assert_uint_eq(pair.channel->rx.wake.own_value % 2, 0);
 	receive_number(&pair, 1);
 	expect(poller, PEAL_EVENT_DATA, &pair);
 	receive_number(&pair, 2);
@@ -428,6 +430,33 @@ START_TEST(once_means_once_until_it_is_resumed)
 	}
 	peal_poller_close(poller);
 	pair_finish(&pair);
+}
+END_TEST
+
+/* Else the queue were full one day, and the peer took its next bell for one that is pending. */
+START_TEST(bells_that_were_for_somebody_else_do_not_pile_up)
+{
+	struct peal_poller *poller = make_poller(BACKEND(_i), PEAL_SPIN_DEFAULT);
+	struct here here;
+
+	open_here(&here, _i, poller);
+	peal_watch_remove(here.watch);
+	assert_ok(peal_poller_watch_data(poller, here.host, PEAL_WATCH_ONCE, &here, &here.watch));
+	for (int i = 0; i < 300; i++) {
+		send_here(&here);
+		expect(poller, PEAL_EVENT_DATA, &here);
+		receive_here(&here);
+		/* One for whoever had it, which came too late for him. */
+		assert_ok(peal_doorbell_signal(&here.guest->bells[TO_HOST].doorbell));
+		expect_nothing(poller);
+		assert_ok(peal_watch_resume(here.watch, 0));
+	}
+	for (int i = 0; i < 3; i++)
+		expect_nothing(poller); /* armed */
+	send_here(&here);
+	expect(poller, PEAL_EVENT_DATA, &here);
+	close_here(&here);
+	peal_poller_close(poller);
 }
 END_TEST
 
@@ -1439,6 +1468,8 @@ int main(void)
 			{a_removed_watch_leaves_the_bells_to_others, POLLER_CONFIGS},
 			{an_end_has_one_waiter, POLLER_CONFIGS},
 			{once_means_once_until_it_is_resumed, POLLER_CONFIGS},
+			{bells_that_were_for_somebody_else_do_not_pile_up, POLLER_CONFIGS},
+		{bells_that_were_for_somebody_else_do_not_pile_up, POLLER_CONFIGS},
 			{sender_receiver_and_poller_may_be_three_threads, POLLER_CONFIGS},
 			{any_thread_may_take_a_channel_and_give_it_back, POLLER_CONFIGS},
 			{a_poller_outlives_the_thread_that_waited, POLLER_CONFIGS},
