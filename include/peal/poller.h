@@ -99,12 +99,16 @@ PEAL_API int peal_poller_backend(const struct peal_poller *poller);
 /* --- What is waited for ---------------------------------------------------------------------- */
 
 /* Report it once. It is then the receiver's until he calls peal_watch_resume(). */
-#define PEAL_WATCH_ONCE 1u
+#define PEAL_WATCH_ONCE        1u
+/* While this watch exists, bells that this process owes the channel's peer go out together with the
+ * poller's others, when it next waits, is armed or flushed; with io_uring all by one system call. Only
+ * where all that is done with the channel is done in the poller's thread, and none of it blocks. */
+#define PEAL_WATCH_BATCH_WAKES 2u
 
 /**
  * peal_poller_watch_data() - wait for records of this channel
  * @flags: 0: as long as there is a record, or the end to be told, each wait reports it.
- *         PEAL_WATCH_ONCE: see there
+ *         PEAL_WATCH_ONCE, PEAL_WATCH_BATCH_WAKES: see there
  * @user: for the caller; comes with each event
  * @watch: the new watch; may be NULL
  *
@@ -118,7 +122,7 @@ PEAL_API int peal_poller_watch_data(struct peal_poller *poller, struct peal_chan
 
 /**
  * peal_poller_watch_space() - wait for room for a record of @size bytes
- * @flags: 0; a watch for room always reports once
+ * @flags: 0 or PEAL_WATCH_BATCH_WAKES; a watch for room always reports once
  *
  * Staged records are published and a reservation is given up, as by peal_arm_space(). After the
  * event the producer is the receiver's; peal_watch_resume() asks again.
@@ -180,6 +184,14 @@ PEAL_API int peal_poller_wait(struct peal_poller *poller, struct peal_event *eve
  * Any thread. Several before the wait returns are one. Return: 0 or a negative errno.
  */
 PEAL_API int peal_poller_wake(struct peal_poller *poller);
+
+/**
+ * peal_poller_flush() - ring now what PEAL_WATCH_BATCH_WAKES has kept
+ *
+ * For the poller's thread, before it does something that takes long. A peer that is gone is no
+ * error here; the ring says so. Return: 0 or a negative errno: a bell was not rung.
+ */
+PEAL_API int peal_poller_flush(struct peal_poller *poller);
 
 /* --- Foreign event loops --------------------------------------------------------------------- */
 

@@ -18,6 +18,8 @@
 /* The two rings, in the order in which everything lists them. */
 enum { TO_GUEST = 0, TO_HOST = 1, RINGS = 2 };
 
+struct peal_poller;
+
 /* A ring's bell, made of a doorbell. */
 struct channel_bell {
 	struct peal_bell bell;
@@ -25,6 +27,13 @@ struct channel_bell {
 	const struct peal_segment_header
 		*peer; /* its state tells of a close that an eventfd can not */
 	bool watched;  /* by a poller: one waiter an end */
+
+	/* A poller rings it later, together with others. Also its poller's thread's. */
+	unsigned int batchers; /* watches that asked for it */
+	struct peal_poller *batch;
+	int (*ring_now)(struct peal_bell *bell);
+	bool is_owed; /* is in the poller's list of bells to ring */
+	struct channel_bell *next_owed;
 };
 
 /*

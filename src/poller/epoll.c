@@ -100,6 +100,12 @@ static int epoll_arm(struct peal_watch *watch)
 	return 0;
 }
 
+static int epoll_ring(struct peal_poller *poller, struct channel_bell *bell)
+{
+	peal_batch_rung(poller, bell, bell->ring_now(&bell->bell));
+	return 0;
+}
+
 static void tell(const struct epoll_event *event)
 {
 	struct peal_watch *watch = (struct peal_watch *)(uintptr_t)(event->data.u64 & ~PIDFD_BIT);
@@ -160,5 +166,6 @@ const struct peal_backend peal_backend_epoll = {
 	.add = epoll_add,
 	.remove = epoll_remove,
 	.arm = epoll_arm,
+	.ring = epoll_ring,
 	.wait = epoll_sleep,
 };

@@ -223,6 +223,12 @@ static int sleep_once(struct peal_poller *poller, uint64_t deadline_ns)
 	return rc;
 }
 
+/* The last look found something; what is to be asked and rung goes out all the same. */
+static int do_not_sleep(struct peal_poller *poller)
+{
+	return poller->backend->tries_free ? poller->backend->wait(poller, PEAL_TRY) : 0;
+}
+
 static int sleep_for_events(struct peal_poller *poller, struct peal_event *events, int max,
 			    uint64_t deadline_ns)
 {
@@ -231,8 +237,9 @@ static int sleep_for_events(struct peal_poller *poller, struct peal_event *event
 	for (;;) {
 		rc = peal_watches_arm(poller, 0);
 		/* What is HOT still has something. */
-		if (rc == 0 && poller->lists[HOT].count == 0)
-			rc = sleep_once(poller, deadline_ns);
+		if (rc == 0)
+			rc = poller->lists[HOT].count == 0 ? sleep_once(poller, deadline_ns)
+							   : do_not_sleep(poller);
 		if (rc < 0)
 			return rc;
 		count = look(poller, events, max);
@@ -250,12 +257,15 @@ int peal_poller_wait(struct peal_poller *poller, struct peal_event *events, int 
 		     uint64_t deadline_ns)
 {
 	struct peal_spin state = {.budget_ns = poller->pace.spin_ns, .deadline_ns = deadline_ns};
-	int count;
+	int count, rc;
 
 	if (!poller->open)
 		return peal_poller_refuse();
 	if (max < 1)
 		return peal_fail(EINVAL, "room for %d events; expected at least 1", max);
+	rc = peal_batch_ring(poller);
+	if (rc < 0)
+		return rc;
 	poller->waits++;
 	__atomic_store_n(&poller->asleep, 0, __ATOMIC_RELAXED); /* after peal_poller_arm() */
 	count = look(poller, events, max);
@@ -283,7 +293,9 @@ int peal_poller_arm(struct peal_poller *poller)
 	if (!poller->open)
 		return peal_poller_refuse();
 	peal_watches_take_resumed(poller);
-	rc = peal_watches_arm(poller, 0);
+	rc = peal_batch_ring(poller);
+	if (rc == 0)
+		rc = peal_watches_arm(poller, 0);
 	__atomic_store_n(&poller->asleep, 1, __ATOMIC_SEQ_CST);
 	/* What happened up to here is asked for, so that a loop which looks for edges needs none of
 	 * the past. */

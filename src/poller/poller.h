@@ -41,6 +41,7 @@ struct peal_watch {
 	void *user;
 	enum peal_event_kind kind;
 	bool once;
+	struct peal_channel *batched; /* its bells are rung together with others; NULL: at once */
 	enum watch_state state;
 	bool undrained;          /* it rang while it was OFF */
 	bool gone;               /* the backend saw the peer, or the child, end */
@@ -85,6 +86,9 @@ struct peal_poller {
 		size_t count;
 	} lists[LISTS];
 
+	struct channel_bell *owed; /* bells that are to be rung */
+	int owed_error;            /* one could not be; the next wait says so */
+
 	unsigned int waits;    /* how many there were */
 	struct peal_wake pace; /* only for its spin_ns and spin_cap_ns */
 
@@ -105,6 +109,8 @@ struct peal_backend {
 	void (*remove)(struct peal_watch *watch);
 	/* Its word is odd. The next wait() begins to wait for its bell. Calls nothing back. */
 	int (*arm)(struct peal_watch *watch);
+	/* Ring it, by the next wait() at the latest. */
+	int (*ring)(struct peal_poller *poller, struct channel_bell *bell);
 	/* Sleep until something happens, and tell peal_watch_fired() of all that did. A time-out and an
 	 * interruption are 0 too. */
 	int (*wait)(struct peal_poller *poller, uint64_t deadline_ns);
@@ -134,6 +140,18 @@ int peal_watches_arm(struct peal_poller *poller, unsigned int min_idle);
 
 /* peal_watches_take_resumed() - what other threads gave back is HOT. */
 void peal_watches_take_resumed(struct peal_poller *poller);
+
+/* peal_batch_begin() - ring the bells of watch->batched later. */
+void peal_batch_begin(struct peal_watch *watch);
+
+/* peal_batch_end() - no longer, unless another watch wants it; nothing is owed any more. */
+void peal_batch_end(struct peal_watch *watch);
+
+/* peal_batch_ring() - give what is owed to the backend. */
+int peal_batch_ring(struct peal_poller *poller);
+
+/* peal_batch_rung() - by the backend: what became of a bell that it rang, 0 or a negative errno. */
+void peal_batch_rung(struct peal_poller *poller, struct channel_bell *bell, int rc);
 
 /* peal_poller_rouse() - end the sleep, if it sleeps. Any thread. */
 int peal_poller_rouse(struct peal_poller *poller);

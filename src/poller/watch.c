@@ -213,6 +213,8 @@ static int add(struct peal_watch *template, struct peal_watch **out)
 	list_add(watch, ALL);
 	if (watch->bell) {
 		watch->bell->watched = true;
+		if (watch->batched)
+			peal_batch_begin(watch);
 		make_hot(watch);
 	} else {
 		watch->state = WATCH_ARMED;
@@ -249,7 +251,10 @@ int peal_poller_watch_data(struct peal_poller *poller, struct peal_channel *chan
 	struct peal_watch made;
 	int rc;
 
-	if (flags & ~PEAL_WATCH_ONCE)
+	/* Who gets such an event may be in another thread. */
+	if ((flags & PEAL_WATCH_ONCE) && (flags & PEAL_WATCH_BATCH_WAKES))
+		return peal_fail(EINVAL, "a watch that reports once can not batch wakes");
+	if (flags & ~(PEAL_WATCH_ONCE | PEAL_WATCH_BATCH_WAKES))
 		return peal_fail(EINVAL, "unknown watch flags %#x", flags);
 	rc = prepare(&made, poller, channel, false);
 	if (rc < 0)
@@ -257,6 +262,7 @@ int peal_poller_watch_data(struct peal_poller *poller, struct peal_channel *chan
 	made.kind = PEAL_EVENT_DATA;
 	made.once = flags & PEAL_WATCH_ONCE;
 	made.user = user;
+	made.batched = flags & PEAL_WATCH_BATCH_WAKES ? channel : NULL;
 	made.rx = peal_rx(channel);
 	made.wake = &made.rx->wake;
 	return add(&made, watch);
@@ -282,7 +288,7 @@ int peal_poller_watch_space(struct peal_poller *poller, struct peal_channel *cha
 	struct peal_watch made;
 	int rc;
 
-	if (flags)
+	if (flags & ~PEAL_WATCH_BATCH_WAKES)
 		return peal_fail(EINVAL, "unknown watch flags %#x", flags);
 	rc = prepare(&made, poller, channel, true);
 	if (rc < 0)
@@ -290,6 +296,7 @@ int peal_poller_watch_space(struct peal_poller *poller, struct peal_channel *cha
 	made.kind = PEAL_EVENT_SPACE;
 	made.once = true;
 	made.user = user;
+	made.batched = flags & PEAL_WATCH_BATCH_WAKES ? channel : NULL;
 	made.tx = peal_tx(channel);
 	made.wake = &made.tx->wake;
 	rc = ask_for_room(&made, size);
@@ -318,6 +325,8 @@ void peal_watch_remove(struct peal_watch *watch)
 		return;
 	/* It may be among them. */
 	peal_watches_take_resumed(watch->poller);
+	if (watch->batched)
+		peal_batch_end(watch);
 	/* First the word, then the doorbell is somebody else's. */
 	if (watch->state == WATCH_ARMED && watch->wake)
 		peal_wake_disarm(watch->wake);

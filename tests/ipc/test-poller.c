@@ -253,6 +253,39 @@ START_TEST(room_that_is_there_is_reported_at_once)
 }
 END_TEST
 
+/* Nobody may wait for room that only records take up which the other side can not see. */
+START_TEST(staged_records_are_published_before_room_is_waited_for)
+{
+	struct peal_poller *poller = make_poller(BACKEND(_i), PEAL_SPIN_DEFAULT);
+	struct peal_watch *watch;
+	struct peal_record record;
+	struct here here;
+	void *payload;
+
+	open_here(&here, _i, poller);
+	assert_ok(peal_poller_watch_space(poller, here.host, 8, 0, &here, &watch));
+	expect(poller, PEAL_EVENT_SPACE, &here);
+	for (int i = 0; i < 2; i++) {
+		assert_ok(peal_reserve(peal_tx(here.host), 1000, &payload));
+		assert_ok(peal_stage(peal_tx(here.host), 1000, 0));
+		if (i == 0) {
+			assert_ok(peal_watch_resume(watch, 3500));
+		} else {
+			peal_watch_remove(watch);
+			assert_ok(
+				peal_poller_watch_space(poller, here.host, 3500, 0, &here, &watch));
+		}
+		expect_nothing(poller);
+		ck_assert_int_eq(peal_next(peal_rx(here.guest), &record), 1);
+		assert_ok(peal_release(peal_rx(here.guest)));
+		expect(poller, PEAL_EVENT_SPACE, &here);
+	}
+	peal_watch_remove(watch);
+	close_here(&here);
+	peal_poller_close(poller);
+}
+END_TEST
+
 /* --- Children, wakes, removal ---------------------------------------------------------------- */
 
 START_TEST(the_end_of_a_child_is_reported_once)
@@ -305,28 +338,41 @@ START_TEST(another_thread_wakes_the_poller)
 }
 END_TEST
 
-static void *wake_often(void *poller)
+/* One thread wakes, the other says that it woke, and so on, as closely as they can. */
+struct turns {
+	struct peal_poller *poller;
+	int seen; /* atomic */
+};
+
+enum { TURNS = 30000 };
+
+static void *wake_in_turn(void *argument)
 {
-	for (int i = 0; i < 20000; i++)
-		peal_poller_wake(poller);
+	struct turns *turns = argument;
+
+	for (int i = 1; i <= TURNS; i++) {
+		/* Now before the other has begun to sleep, now after. */
+		for (volatile int pause = i % 50 * 10; pause > 0; pause--)
+			;
+		ck_assert_int_eq(peal_poller_wake(turns->poller), 0);
+		while (__atomic_load_n(&turns->seen, __ATOMIC_ACQUIRE) < i)
+			;
+	}
 	return NULL;
 }
 
-/* The last of many is as good as the first. */
 START_TEST(no_wake_of_another_thread_is_lost)
 {
-	struct peal_poller *poller = make_poller(BACKEND(_i), PEAL_SPIN_DEFAULT);
-	struct peal_event event;
+	struct turns turns = {make_poller(BACKEND(_i), PEAL_SPIN_DEFAULT), 0};
 	pthread_t thread;
 
-	for (int i = 0; i < 20; i++) {
-		ck_assert_int_eq(pthread_create(&thread, NULL, wake_often, poller), 0);
-		expect(poller, PEAL_EVENT_WAKE, NULL);
-		pthread_join(thread, NULL);
-		while (peal_poller_wait(poller, &event, 1, PEAL_TRY) == 1)
-			;
+	ck_assert_int_eq(pthread_create(&thread, NULL, wake_in_turn, &turns), 0);
+	for (int i = 1; i <= TURNS; i++) {
+		expect(turns.poller, PEAL_EVENT_WAKE, NULL);
+		__atomic_store_n(&turns.seen, i, __ATOMIC_RELEASE);
 	}
-	peal_poller_close(poller);
+	pthread_join(thread, NULL);
+	peal_poller_close(turns.poller);
 }
 END_TEST
 
@@ -343,6 +389,8 @@ START_TEST(what_was_removed_is_not_reported)
 	send_here(&a);
 	send_here(&b);
 	peal_watch_remove(a.watch);
+	/* To its peer, nobody sleeps there. */
+	ck_assert_uint_eq(peal_rx(a.host)->wake.own_value % 2, 0);
 	expect(poller, PEAL_EVENT_DATA, &b);
 	expect(poller, PEAL_EVENT_DATA, &b);
 	receive_here(&b);
@@ -351,6 +399,30 @@ START_TEST(what_was_removed_is_not_reported)
 	assert_ok(peal_poller_watch_data(poller, a.host, 0, &a, &a.watch));
 	expect(poller, PEAL_EVENT_DATA, &a);
 	ck_assert_int_eq(peal_recv(peal_rx(a.host), text, 8, NULL, PEAL_TRY), 8);
+	close_here(&a);
+	close_here(&b);
+	peal_poller_close(poller);
+}
+END_TEST
+
+START_TEST(what_was_resumed_may_be_removed)
+{
+	struct peal_poller *poller = make_poller(BACKEND(_i), PEAL_SPIN_DEFAULT);
+	struct here a, b;
+
+	open_here(&a, _i, poller);
+	open_here(&b, _i, poller);
+	peal_watch_remove(a.watch);
+	assert_ok(peal_poller_watch_data(poller, a.host, PEAL_WATCH_ONCE, &a, &a.watch));
+	send_here(&a);
+	expect(poller, PEAL_EVENT_DATA, &a);
+	assert_ok(peal_watch_resume(a.watch, 0));
+	peal_watch_remove(a.watch);
+	ck_assert_ptr_null(poller->resumed);
+	ck_assert_uint_eq(poller->lists[ALL].count, 1);
+	a.watch = NULL;
+	send_here(&b);
+	expect(poller, PEAL_EVENT_DATA, &b);
 	close_here(&a);
 	close_here(&b);
 	peal_poller_close(poller);
@@ -400,6 +472,158 @@ START_TEST(an_end_has_one_waiter)
 	close_here(&here);
 	peal_poller_close(other);
 	peal_poller_close(poller);
+}
+END_TEST
+
+/* --- Bells that are rung together ------------------------------------------------------------ */
+
+static int64_t bells_at(const struct here *here)
+{
+	return peal_doorbell_pending(&here->guest->bells[TO_GUEST].doorbell);
+}
+
+/* A guest that sleeps, and a host that has something for it. */
+static void owe_a_bell(struct here *here)
+{
+	struct peal_consumer *rx = peal_rx(here->guest);
+	struct peal_record record;
+
+	assert_ok(peal_disarm_data(rx));
+	while (peal_next(rx, &record) == 1)
+		assert_ok(peal_release(rx));
+	ck_assert_int_eq(peal_arm_data(rx), 0);
+	assert_ok(peal_send(peal_tx(here->host), "12345678", 8, 0, PEAL_TRY));
+}
+
+START_TEST(batched_wakes_go_out_with_the_next_wait)
+{
+	enum { MANY = 300 };
+	struct peal_poller *poller = make_poller(BACKEND(_i), PEAL_SPIN_DEFAULT);
+	int count = _i & 1 ? 20 : MANY; /* eventfds are asked through /proc, which takes long */
+	static struct here many[MANY];
+
+	for (int i = 0; i < count; i++) {
+		open_here(&many[i], _i, poller);
+		peal_watch_remove(many[i].watch);
+		assert_ok(peal_poller_watch_data(poller, many[i].host, PEAL_WATCH_BATCH_WAKES,
+						 &many[i], &many[i].watch));
+	}
+	for (int round = 0; round < 4; round++) {
+		for (int i = 0; i < count; i++) {
+			owe_a_bell(&many[i]);
+			ck_assert_int_eq(bells_at(&many[i]), 0);
+			/* Once for a sleep. */
+			assert_ok(peal_send(peal_tx(many[i].host), "2", 1, 0, PEAL_TRY));
+		}
+		if (round == 0)
+			expect_nothing(poller);
+		else if (round == 1)
+			assert_ok(peal_poller_flush(poller));
+		else if (round == 2)
+			assert_ok(peal_poller_arm(poller));
+		else
+			peal_watch_remove(many[0].watch);
+		for (int i = 0; i < count; i++)
+			ck_assert_int_eq(bells_at(&many[i]), 1);
+	}
+	/* From now on at once. */
+	owe_a_bell(&many[0]);
+	ck_assert_int_eq(bells_at(&many[0]), 1);
+	many[0].watch = NULL;
+	for (int i = 0; i < count; i++)
+		close_here(&many[i]);
+	peal_poller_close(poller);
+}
+END_TEST
+
+/* Also when there is always something to report. */
+START_TEST(batched_wakes_wait_for_no_sleep)
+{
+	struct peal_poller *poller = make_poller(BACKEND(_i), PEAL_SPIN_DEFAULT);
+	struct here busy, here;
+
+	open_here(&busy, _i, poller);
+	open_here(&here, _i, poller);
+	peal_watch_remove(here.watch);
+	assert_ok(peal_poller_watch_space(poller, here.host, 8, PEAL_WATCH_BATCH_WAKES, NULL,
+					  &here.watch));
+	expect(poller, PEAL_EVENT_SPACE, NULL);
+	send_here(&busy);
+	for (int i = 0; i < 50; i++) {
+		owe_a_bell(&here);
+		ck_assert_int_eq(bells_at(&here), 0);
+		expect(poller, PEAL_EVENT_DATA, &busy);
+		ck_assert_int_eq(bells_at(&here), 1);
+	}
+	close_here(&here);
+	close_here(&busy);
+	peal_poller_close(poller);
+}
+END_TEST
+
+/* A queue that is full has a bell in it, and a peer that is gone needs none. */
+START_TEST(a_batched_wake_that_fails_is_no_error_of_the_others)
+{
+	struct peal_poller *poller = make_poller(BACKEND(_i), PEAL_SPIN_DEFAULT);
+	struct here full, gone, good;
+	struct here *all[] = {&full, &gone, &good};
+	void *payload;
+	int rc;
+
+	for (int i = 0; i < 3; i++) {
+		open_here(all[i], _i, poller);
+		peal_watch_remove(all[i]->watch);
+		assert_ok(peal_poller_watch_data(poller, all[i]->host, PEAL_WATCH_BATCH_WAKES,
+						 all[i], &all[i]->watch));
+		owe_a_bell(all[i]);
+	}
+	for (int i = 0; i < 300; i++)
+		assert_ok(peal_doorbell_signal(&full.host->bells[TO_GUEST].doorbell));
+	gone.guest = peal_channel_close(gone.guest);
+	expect(poller, PEAL_EVENT_DATA, &gone); /* its end */
+	expect(poller, PEAL_EVENT_DATA, &gone);
+	ck_assert_int_eq(bells_at(&good), 1);
+	/* The ring says so when there is reason to ask. */
+	while ((rc = peal_reserve_wait(peal_tx(gone.host), 8, &payload, PEAL_TRY)) == 0)
+		peal_commit(peal_tx(gone.host), 8, 0);
+	ck_assert_int_eq(rc, -EPIPE);
+	for (int i = 0; i < 3; i++)
+		close_here(all[i]);
+	peal_poller_close(poller);
+}
+END_TEST
+
+START_TEST(a_host_that_batches_and_many_guests_lose_no_wake)
+{
+	enum { GUESTS = 8, COUNT = 1000 };
+	struct peal_poller *poller = make_poller(BACKEND(_i), PEAL_SPIN_NEVER);
+	struct pair pairs[GUESTS];
+	struct peal_watch *watch;
+	struct peal_event events[3];
+
+	for (int i = 0; i < GUESTS; i++) {
+		pairs[i] = start(_i, 4096, 4096, "echo", "", "", "");
+		assert_fails(peal_poller_watch_data(poller, pairs[i].channel,
+						    PEAL_WATCH_BATCH_WAKES | PEAL_WATCH_ONCE, NULL,
+						    &watch),
+			     EINVAL, "batch");
+		assert_ok(peal_poller_watch_data(poller, pairs[i].channel, PEAL_WATCH_BATCH_WAKES,
+						 &pairs[i], NULL));
+	}
+	for (uint64_t n = 0; n < COUNT; n++) {
+		for (int i = 0; i < GUESTS; i++)
+			send_number(&pairs[i], n);
+		for (int left = GUESTS; left > 0;) {
+			int count = peal_poller_wait(poller, events, 3, PEAL_FOREVER);
+
+			assert_ok(count);
+			for (int i = 0; i < count; i++, left--)
+				receive_number(events[i].user, n);
+		}
+	}
+	peal_poller_close(poller);
+	for (int i = 0; i < GUESTS; i++)
+		pair_finish(&pairs[i]);
 }
 END_TEST
 
@@ -1461,15 +1685,21 @@ int main(void)
 			{each_wait_reports_what_is_still_there, POLLER_CONFIGS},
 			{room_wakes_a_poller_that_sleeps, POLLER_CONFIGS},
 			{room_that_is_there_is_reported_at_once, POLLER_CONFIGS},
+			{staged_records_are_published_before_room_is_waited_for, POLLER_CONFIGS},
 			{the_end_of_a_child_is_reported_once, POLLER_CONFIGS},
 			{another_thread_wakes_the_poller, POLLER_CONFIGS},
 			{no_wake_of_another_thread_is_lost, POLLER_CONFIGS},
 			{what_was_removed_is_not_reported, POLLER_CONFIGS},
+			{what_was_resumed_may_be_removed, POLLER_CONFIGS},
 			{a_removed_watch_leaves_the_bells_to_others, POLLER_CONFIGS},
 			{an_end_has_one_waiter, POLLER_CONFIGS},
+			{batched_wakes_go_out_with_the_next_wait, POLLER_CONFIGS},
+			{batched_wakes_wait_for_no_sleep, POLLER_CONFIGS},
+			{a_batched_wake_that_fails_is_no_error_of_the_others, POLLER_CONFIGS},
+			{a_host_that_batches_and_many_guests_lose_no_wake, POLLER_CONFIGS},
 			{once_means_once_until_it_is_resumed, POLLER_CONFIGS},
 			{bells_that_were_for_somebody_else_do_not_pile_up, POLLER_CONFIGS},
-		{bells_that_were_for_somebody_else_do_not_pile_up, POLLER_CONFIGS},
+			{bells_that_were_for_somebody_else_do_not_pile_up, POLLER_CONFIGS},
 			{sender_receiver_and_poller_may_be_three_threads, POLLER_CONFIGS},
 			{any_thread_may_take_a_channel_and_give_it_back, POLLER_CONFIGS},
 			{a_poller_outlives_the_thread_that_waited, POLLER_CONFIGS},
