@@ -10,6 +10,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -684,41 +685,12 @@ START_TEST(bells_that_were_for_somebody_else_do_not_pile_up)
 }
 END_TEST
 
-/* A hand-over between two threads. */
-struct gate {
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	int open;
-};
-
-#define GATE                                                                                       \
-	{                                                                                          \
-		PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0                             \
-	}
-
-static void gate_open(struct gate *gate)
-{
-	pthread_mutex_lock(&gate->lock);
-	gate->open++;
-	pthread_cond_signal(&gate->changed);
-	pthread_mutex_unlock(&gate->lock);
-}
-
-static void gate_pass(struct gate *gate)
-{
-	pthread_mutex_lock(&gate->lock);
-	while (gate->open == 0)
-		pthread_cond_wait(&gate->changed, &gate->lock);
-	gate->open--;
-	pthread_mutex_unlock(&gate->lock);
-}
-
 /* One channel, three threads. */
 struct trio {
 	struct peal_channel *channel;
 	struct peal_poller *poller;
 	struct peal_watch *data, *space;
-	struct gate may_receive, may_send;
+	sem_t may_receive, may_send;
 	uint64_t count;
 };
 
@@ -729,13 +701,13 @@ static void *trio_send(void *argument)
 	void *payload;
 	int rc;
 
-	gate_pass(&trio->may_send);
+	sem_wait(&trio->may_send);
 	for (uint64_t i = 0; i < trio->count; i++) {
 		size_t size = stream_size(i, 100);
 
 		while ((rc = peal_reserve(tx, size, &payload)) == -EAGAIN) {
 			ck_assert_int_eq(peal_watch_resume(trio->space, size), 0);
-			gate_pass(&trio->may_send);
+			sem_wait(&trio->may_send);
 		}
 		ck_assert_int_eq(rc, 0);
 		stream_fill(payload, size, i);
@@ -751,7 +723,7 @@ static void *trio_receive(void *argument)
 	struct peal_record record;
 
 	for (uint64_t i = 0; i < trio->count;) {
-		gate_pass(&trio->may_receive);
+		sem_wait(&trio->may_receive);
 		while (peal_next(rx, &record) == 1) {
 			ck_assert_uint_eq(record.size, stream_size(i, 100));
 			ck_assert(stream_is(record.data, record.size, i));
@@ -765,18 +737,38 @@ static void *trio_receive(void *argument)
 	return NULL;
 }
 
+static void *echo_here(void *guest)
+{
+	char buffer[100];
+	uint16_t type = 0;
+	int64_t size;
+
+	while ((size = peal_recv(peal_rx(guest), buffer, sizeof(buffer), &type, PEAL_FOREVER)) >= 0)
+		ck_assert_int_eq(
+			peal_send(peal_tx(guest), buffer, (size_t)size, type, PEAL_FOREVER), 0);
+	ck_assert_int_eq(size, -EPIPE);
+	return NULL;
+}
+
+/* The guest is a fourth, so that a race detector can watch: one that spawned sees ghosts. */
 START_TEST(sender_receiver_and_poller_may_be_three_threads)
 {
-	struct pair pair = start(_i, 4096, 4096, "echo", "", "", "");
-	struct trio trio = {
-		.channel = pair.channel, .may_receive = GATE, .may_send = GATE, .count = 20000};
+	struct peal_channel_options options = config(_i & 3, 4096, 4096);
+	struct trio trio = {.count = 20000};
 	struct peal_event events[2];
-	pthread_t sender, receiver;
+	struct peal_channel *guest;
+	pthread_t sender, receiver, echo;
 
+	assert_ok(peal_channel_create(&trio.channel, &options));
+	guest = attach_here(trio.channel);
+	ck_assert_int_eq(pthread_create(&echo, NULL, echo_here, guest), 0);
+
+	sem_init(&trio.may_receive, 0, 0);
+	sem_init(&trio.may_send, 0, 0);
 	trio.poller = make_poller(BACKEND(_i), PEAL_SPIN_NEVER);
-	assert_ok(peal_poller_watch_data(trio.poller, pair.channel, PEAL_WATCH_ONCE,
+	assert_ok(peal_poller_watch_data(trio.poller, trio.channel, PEAL_WATCH_ONCE,
 					 &trio.may_receive, &trio.data));
-	assert_ok(peal_poller_watch_space(trio.poller, pair.channel, 100, 0, &trio.may_send,
+	assert_ok(peal_poller_watch_space(trio.poller, trio.channel, 100, 0, &trio.may_send,
 					  &trio.space));
 	ck_assert_int_eq(pthread_create(&sender, NULL, trio_send, &trio), 0);
 	ck_assert_int_eq(pthread_create(&receiver, NULL, trio_receive, &trio), 0);
@@ -788,13 +780,15 @@ START_TEST(sender_receiver_and_poller_may_be_three_threads)
 			if (events[i].kind == PEAL_EVENT_WAKE)
 				done = true;
 			else
-				gate_open(events[i].user);
+				sem_post(events[i].user);
 		}
 	}
 	pthread_join(sender, NULL);
 	pthread_join(receiver, NULL);
 	peal_poller_close(trio.poller);
-	pair_finish(&pair);
+	peal_channel_close(trio.channel);
+	pthread_join(echo, NULL);
+	peal_channel_close(guest);
 }
 END_TEST
 
@@ -812,19 +806,18 @@ struct job {
 
 struct pool {
 	struct peal_poller *poller;
+	sem_t waiting; /* as many as there are jobs; one more for each worker in the end */
 	pthread_mutex_t lock;
-	pthread_cond_t changed;
 	struct job *jobs;
-	int left; /* channels that are not done */
+	int left; /* channels that are not done; atomic */
 };
 
 static struct job *take_job(struct pool *pool)
 {
 	struct job *job;
 
+	sem_wait(&pool->waiting);
 	pthread_mutex_lock(&pool->lock);
-	while (!pool->jobs && pool->left > 0)
-		pthread_cond_wait(&pool->changed, &pool->lock);
 	job = pool->jobs;
 	if (job)
 		pool->jobs = job->next;
@@ -854,10 +847,7 @@ static void do_job(struct pool *pool, struct job *job)
 		ck_assert_int_eq(peal_watch_resume(job->watch, 0), 0);
 		return;
 	}
-	pthread_mutex_lock(&pool->lock);
-	pool->left--;
-	pthread_cond_broadcast(&pool->changed);
-	pthread_mutex_unlock(&pool->lock);
+	__atomic_fetch_sub(&pool->left, 1, __ATOMIC_SEQ_CST);
 	ck_assert_int_eq(peal_poller_wake(pool->poller), 0);
 }
 
@@ -870,34 +860,23 @@ static void *work(void *argument)
 	return NULL;
 }
 
-static int jobs_left(struct pool *pool)
-{
-	int left;
-
-	pthread_mutex_lock(&pool->lock);
-	left = pool->left;
-	pthread_mutex_unlock(&pool->lock);
-	return left;
-}
-
 static void hand_out(struct pool *pool, struct job *job)
 {
 	pthread_mutex_lock(&pool->lock);
 	job->next = pool->jobs;
 	pool->jobs = job;
-	pthread_cond_signal(&pool->changed);
 	pthread_mutex_unlock(&pool->lock);
+	sem_post(&pool->waiting);
 }
 
 START_TEST(any_thread_may_take_a_channel_and_give_it_back)
 {
 	static struct job jobs[CHANNELS];
-	struct pool pool = {.lock = PTHREAD_MUTEX_INITIALIZER,
-			    .changed = PTHREAD_COND_INITIALIZER,
-			    .left = CHANNELS};
+	struct pool pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .left = CHANNELS};
 	struct peal_event events[3];
 	pthread_t workers[WORKERS];
 
+	sem_init(&pool.waiting, 0, 0);
 	pool.poller = make_poller(BACKEND(_i), PEAL_SPIN_NEVER);
 	for (int i = 0; i < CHANNELS; i++) {
 		jobs[i].pair = start(_i, 4096, 4096, "echo", "", "", "");
@@ -908,7 +887,7 @@ START_TEST(any_thread_may_take_a_channel_and_give_it_back)
 	}
 	for (int i = 0; i < WORKERS; i++)
 		ck_assert_int_eq(pthread_create(&workers[i], NULL, work, &pool), 0);
-	while (jobs_left(&pool) > 0) {
+	while (__atomic_load_n(&pool.left, __ATOMIC_SEQ_CST) > 0) {
 		int count = peal_poller_wait(pool.poller, events, 3, PEAL_FOREVER);
 
 		assert_ok(count);
@@ -917,6 +896,8 @@ START_TEST(any_thread_may_take_a_channel_and_give_it_back)
 				hand_out(&pool, events[i].user);
 		}
 	}
+	for (int i = 0; i < WORKERS; i++)
+		sem_post(&pool.waiting);
 	for (int i = 0; i < WORKERS; i++)
 		pthread_join(workers[i], NULL);
 	peal_poller_close(pool.poller);
@@ -952,9 +933,12 @@ START_TEST(a_poller_outlives_the_thread_that_waited)
 	}
 	ck_assert_int_eq(pthread_create(&thread, NULL, wait_for_a_moment, poller), 0);
 	pthread_join(thread, NULL);
-	ck_assert_int_eq(pthread_create(&thread, NULL, wake_later, poller), 0);
-	expect(poller, PEAL_EVENT_WAKE, NULL);
-	pthread_join(thread, NULL);
+	/* The first wakes by ending what the other thread had asked for. */
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(pthread_create(&thread, NULL, wake_later, poller), 0);
+		expect(poller, PEAL_EVENT_WAKE, NULL);
+		pthread_join(thread, NULL);
+	}
 	ck_assert_int_eq(pthread_create(&thread, NULL, wait_for_a_moment, poller), 0);
 	pthread_join(thread, NULL);
 	/* Whichever of its two ends is first. */
