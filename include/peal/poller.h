@@ -153,7 +153,7 @@ PEAL_API void peal_watch_remove(struct peal_watch *watch);
  * peal_watch_resume() - wait for it again, after it was reported once
  * @size: the payload that is wanted, for a watch for room; else ignored
  *
- * Any thread, async-signal-unsafe. From here on the endpoint is the poller's.
+ * Any thread, but no signal handler. From here on the endpoint is the poller's.
  *
  * Return: 0; -EBUSY when the poller has it already; -EINVAL for the watch of a child; -EMSGSIZE for
  * a record that never fits; -EBADFD.
@@ -181,7 +181,8 @@ PEAL_API int peal_poller_wait(struct peal_poller *poller, struct peal_event *eve
 /**
  * peal_poller_wake() - let the wait return, with PEAL_EVENT_WAKE
  *
- * Any thread. Several before the wait returns are one. Return: 0 or a negative errno.
+ * Any thread, also from a signal handler. Several before the wait returns are one. Return: 0 or a
+ * negative errno.
  */
 PEAL_API int peal_poller_wake(struct peal_poller *poller);
 

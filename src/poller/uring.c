@@ -57,6 +57,12 @@ static int uring_open(struct peal_poller *poller)
 		io_uring_queue_exit(&poller->ring);
 		return peal_fail(ENOSYS, "the kernel's io_uring is too old; expected Linux 5.11");
 	}
+	/* A child of fork shares nothing with us. */
+	rc = io_uring_ring_dontfork(&poller->ring);
+	if (rc < 0) {
+		io_uring_queue_exit(&poller->ring);
+		return peal_fail(-rc, "keeping an io_uring from forks: %s", peal_strerror(rc));
+	}
 	/* Never a standard stream's number; liburing knows the ring by two names. */
 	fd = fcntl(poller->ring.ring_fd, F_DUPFD_CLOEXEC, PEAL_FD_MIN);
 	if (fd < 0) {

@@ -24,6 +24,13 @@ builds() {
 		$(pkg-config --cflags --libs peal) "$@"
 }
 
+# A poller needs liburing, which peal.pc knows.
+builds_static_host() {
+	# shellcheck disable=SC2046 # words are meant
+	$cc -std=gnu11 -Wall -Wextra -Werror -O2 "$root/examples/host.c" -o "$work/host" \
+		$(pkg-config --cflags --libs --static peal) -static "-L$libdir"
+}
+
 says_hello() {
 	answer=$(LD_LIBRARY_PATH=$libdir "$1") && [ "$answer" = "the plugin says: hello, ring" ]
 }
@@ -37,6 +44,8 @@ check "it is linked with libpeal.so.0" uses_the_shared_one "$work/quick"
 check "it runs" says_hello "$work/quick"
 check "the quick example builds, static" builds "$work/quick-static" -static "-L$libdir"
 check "it runs, static" says_hello "$work/quick-static"
+check "a host with a poller builds, static" builds_static_host
+check "it runs, static" "$work/host"
 check "it builds without optimisation" builds "$work/quick-O0" -O0 "-L$libdir"
 check "it runs, -O0" says_hello "$work/quick-O0"
 finish

@@ -658,6 +658,33 @@ START_TEST(once_means_once_until_it_is_resumed)
 }
 END_TEST
 
+/* One that was reported before it was ever armed: nothing must be asked for in its name. */
+START_TEST(a_new_watch_that_is_reported_at_once_takes_no_bells)
+{
+	struct pair pair = start(_i, 4096, 4096, "echo", "", "", "");
+	struct peal_poller *poller = make_poller(BACKEND(_i), PEAL_SPIN_DEFAULT);
+	struct peal_watch *watch;
+	uint64_t back;
+
+	pair.channel->rx.wake.spin_ns = 0;
+	for (uint64_t i = 0; i < 100; i++) {
+		send_number(&pair, i);
+		while (!peal_consumer_is_ready(peal_rx(pair.channel)))
+			;
+		assert_ok(peal_poller_watch_data(poller, pair.channel, PEAL_WATCH_ONCE, &pair,
+						 &watch));
+		expect(poller, PEAL_EVENT_DATA, &pair);
+		receive_number(&pair, i);
+		send_number(&pair, i);
+		ck_assert_int_eq(peal_recv(peal_rx(pair.channel), &back, 8, NULL, PEAL_FOREVER), 8);
+		ck_assert_uint_eq(back, i);
+		peal_watch_remove(watch);
+	}
+	peal_poller_close(poller);
+	pair_finish(&pair);
+}
+END_TEST
+
 /* Else the queue were full one day, and the peer took its next bell for one that is pending. */
 START_TEST(bells_that_were_for_somebody_else_do_not_pile_up)
 {
@@ -1682,6 +1709,7 @@ int main(void)
 			{a_batched_wake_that_fails_is_no_error_of_the_others, POLLER_CONFIGS},
 			{a_host_that_batches_and_many_guests_lose_no_wake, POLLER_CONFIGS},
 			{once_means_once_until_it_is_resumed, POLLER_CONFIGS},
+			{a_new_watch_that_is_reported_at_once_takes_no_bells, POLLER_CONFIGS},
 			{bells_that_were_for_somebody_else_do_not_pile_up, POLLER_CONFIGS},
 			{bells_that_were_for_somebody_else_do_not_pile_up, POLLER_CONFIGS},
 			{sender_receiver_and_poller_may_be_three_threads, POLLER_CONFIGS},
