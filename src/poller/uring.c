@@ -30,6 +30,9 @@
 /* Completions that fit before the kernel has to keep them aside. */
 #define CQ_ENTRIES 4096
 
+/* The kernel may lack memory for an operation for a moment. */
+#define TRIES 1000
+
 /* Waiting with a time-out; no completion is dropped; a recv waits inside. Linux 5.11. */
 #define NEEDED (IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP | IORING_FEAT_FAST_POLL)
 
@@ -151,21 +154,19 @@ static void complete_all(struct peal_poller *poller)
 
 /* --- Operations ------------------------------------------------------------------------------ */
 
-/* Hand over what was asked. 0, or a negative errno that is not just a matter of time. */
+/* Hand over what was asked. 0 or a negative errno. */
 static int submit(struct peal_poller *poller)
 {
-	for (;;) {
-		int rc = io_uring_submit(&poller->ring);
+	int rc = io_uring_submit(&poller->ring);
 
-		if (rc >= 0)
-			return 0;
-		if (rc != -EINTR && rc != -EBUSY && rc != -EAGAIN)
-			return peal_fail(-rc, "asking an io_uring: %s", peal_strerror(rc));
+	for (int i = 0; i < TRIES && (rc == -EINTR || rc == -EBUSY || rc == -EAGAIN); i++) {
 		/* The kernel keeps completions aside, or lacks memory: take what is there. */
 		io_uring_get_events(&poller->ring);
 		complete_all(poller);
 		sched_yield();
+		rc = io_uring_submit(&poller->ring);
 	}
+	return rc < 0 ? peal_fail(-rc, "asking an io_uring: %s", peal_strerror(rc)) : 0;
 }
 
 /* Room for one more operation. NULL: an errno in @rc. */
