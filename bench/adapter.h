@@ -47,6 +47,8 @@ struct bench_config {
 	uint32_t touch;       /* 0: leave the payload alone but for its first word (descriptors) */
 	uint64_t duration_ns; /* of one run */
 	uint64_t interval_ns; /* BENCH_PACED: between two messages */
+	uint32_t channels;    /* of one host, or processes started at once; mostly 1 */
+	uint32_t epoll;       /* 1: a poller is to use that, not what it finds best */
 };
 
 /* Ages of messages in ns: 64 powers of two, 32 steps each; like HdrHistogram, error below 3.2 %. */

@@ -20,9 +20,9 @@
 #define OVERHEAD_S 0.035
 
 /* In the order in which they are measured. */
-const char *const bench_names[] = {"throughput", "batch",      "rtt",      "wake",     "openloop",
-				   "onecpu",     "onecpu-rtt", "unpinned", "capacity", "fill",
-				   "frame",      "spawn",      "awake",    "asleep",   NULL};
+const char *const bench_names[] = {
+	"throughput", "batch", "rtt",   "wake",  "openloop", "onecpu", "onecpu-rtt", "unpinned",
+	"capacity",   "fill",  "frame", "spawn", "channels", "awake",  "asleep",     NULL};
 const char *const bench_explanations[] = {
 	"messages a second, each handed over by itself",
 	"messages a second, handed over 32 at a time",
@@ -36,6 +36,7 @@ const char *const bench_explanations[] = {
 	"messages a second when one side has 100 ns of work for each: ring nearly empty, full",
 	"messages a second when only descriptors move: the payload is not touched",
 	"from nothing to the first message of a new process",
+	"ns for a message when one host has many channels: one sends, all send, one answers",
 	"system calls per message while both are busy",
 	"system calls per message, one every 2 ms: waker and sleeper together",
 };
@@ -63,6 +64,7 @@ static struct bench_setting setting_of(const struct bench_plan *plan, const char
 				.wait = wait,
 				.payload = payload,
 				.capacity = MIB,
+				.channels = 1,
 				.batch = kind == BENCH_BATCH ? BATCH : 1,
 				.touch = 1,
 				.duration_ns = plan->duration_ns,
@@ -249,7 +251,7 @@ static int plan_spawn(struct bench_plan *plan)
 	static const struct bench_result peal = {
 		.impl = "peal",
 		.name = "Peal",
-		.how = "channel, spawn, attach, first record",
+		.how = "channel (2 x 64 KiB), spawn, attach, first record",
 		.flags = BENCH_IS_PEAL,
 		.limit = "spawn-pipe",
 	};
@@ -260,13 +262,89 @@ static int plan_spawn(struct bench_plan *plan)
 		.flags = BENCH_IS_LIMIT,
 	};
 	struct bench_setting setting = setting_of(plan, "spawn", BENCH_RTT, BENCH_BLOCK, 8);
-	int rc;
+	int rc = 0;
 
 	setting.config.capacity = 0;
 	setting.place = BENCH_ANY_CPU;
+	for (int many = 0; many < 2 && rc == 0; many++) {
+		setting.config.channels = many == 0 ? 1 : plan->args->quick ? 100 : 1000;
+		setting.variant = many == 0           ? ""
+				  : plan->args->quick ? "100 at once"
+						      : "1000 at once";
+		plan->group++;
+		rc = bench_plan_add_custom(plan, &setting, &peal, bench_spawn_peal);
+		if (rc == 0)
+			rc = bench_plan_add_custom(plan, &setting, &pipe, bench_spawn_pipe);
+	}
+	return rc;
+}
+
+#define CHANNELS(count_, name_, limit_)                                                            \
+	{                                                                                          \
+		.impl = "channels-" #count_, .name = name_,                                        \
+		.how = "a poller with " #count_ " channels, one guest process",                    \
+		.flags = BENCH_IS_PEAL, .limit = limit_                                            \
+	}
+
+/* One, and how much more a message costs among more. */
+static int plan_channels_among(struct bench_plan *plan, const struct bench_setting *setting)
+{
+	static const unsigned int counts[] = {1, 10, 100, 1000};
+	static const struct bench_result abouts[] = {
+		CHANNELS(1, "1 channel", NULL),
+		CHANNELS(10, "10 channels", "channels-1"),
+		CHANNELS(100, "100 channels", "channels-1"),
+		CHANNELS(1000, "1000 channels", "channels-1"),
+	};
+	/* Quick: the least and the most. */
+	const size_t last = sizeof(counts) / sizeof(counts[0]) - 1,
+		     step = plan->args->quick ? last : 1;
+	int rc = 0;
+
 	plan->group++;
-	rc = bench_plan_add_custom(plan, &setting, &peal, bench_spawn_peal);
-	return rc < 0 ? rc : bench_plan_add_custom(plan, &setting, &pipe, bench_spawn_pipe);
+	for (size_t i = 0; i <= last && rc == 0; i += step) {
+		struct bench_setting cell = *setting;
+
+		cell.config.channels = counts[i];
+		rc = bench_plan_add_custom(plan, &cell, &abouts[i], bench_channels);
+	}
+	return rc;
+}
+
+static int plan_channels(struct bench_plan *plan)
+{
+	static const struct {
+		const char *variant;
+		enum bench_kind kind;
+		enum bench_wait wait;
+		uint64_t capacity;
+		uint32_t epoll;
+		bool quick;
+	} kinds[] = {
+		{"one sends", BENCH_THROUGHPUT, BENCH_SPIN, 4 * KIB, 0, true},
+		{"one sends, epoll", BENCH_THROUGHPUT, BENCH_SPIN, 4 * KIB, 1, false},
+		{"all send", BENCH_BATCH, BENCH_SPIN, 4 * KIB, 0, true},
+		{"all send, epoll", BENCH_BATCH, BENCH_SPIN, 4 * KIB, 1, false},
+		/* A thousand of these fit into no cache. */
+		{"all send, rings of 64 KiB", BENCH_BATCH, BENCH_SPIN, 64 * KIB, 0, false},
+		{"one answers", BENCH_RTT, BENCH_BLOCK, 4 * KIB, 0, true},
+		{"one answers, epoll", BENCH_RTT, BENCH_BLOCK, 4 * KIB, 1, false},
+	};
+	int rc = 0;
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && rc == 0; i++) {
+		struct bench_setting setting =
+			setting_of(plan, "channels", kinds[i].kind, kinds[i].wait, 64);
+
+		setting.variant = kinds[i].variant;
+		setting.unit = "ns";
+		setting.higher_is_better = false;
+		setting.config.capacity = kinds[i].capacity;
+		setting.config.epoll = kinds[i].epoll;
+		if (plan->cpu_count >= 2 && (kinds[i].quick || !plan->args->quick))
+			rc = plan_channels_among(plan, &setting);
+	}
+	return rc;
 }
 
 static int plan_syscalls(struct bench_plan *plan)
@@ -303,8 +381,9 @@ static int plan_syscalls(struct bench_plan *plan)
 int bench_plan_make(struct bench_plan *plan, const struct bench_args *args)
 {
 	static int (*const parts[])(struct bench_plan *) = {
-		plan_throughput, plan_blocking, plan_rtt,   plan_wake,  plan_openloop, plan_places,
-		plan_capacity,   plan_fill,     plan_frame, plan_spawn, plan_syscalls,
+		plan_throughput, plan_blocking, plan_rtt,      plan_wake,
+		plan_openloop,   plan_places,   plan_capacity, plan_fill,
+		plan_frame,      plan_spawn,    plan_channels, plan_syscalls,
 	};
 	int rc = 0;
 

@@ -2,6 +2,7 @@
 /*
  * spawn.c - from nothing to the first message of a process that was started for it.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -32,54 +33,93 @@ static int find_program(void)
 	return 0;
 }
 
-static int spawn_peal_once(uint64_t *ns)
+/* One of several that are started at once. */
+struct start {
+	struct peal_channel *channel;
+	struct peal_child *child;
+	int fd; /* of the pipe */
+	pid_t pid;
+};
+
+static int peal_begin(struct start *start)
 {
 	char *argv[] = {program, NULL};
 	struct peal_channel_options options = {
-		.size = sizeof(options), .to_host = 1 << 20, .to_guest = 1 << 20};
-	struct peal_channel *channel;
-	struct peal_child *child = NULL;
-	uint64_t begin_ns = bench_now_ns(), word;
-	int64_t got;
-	int rc = peal_channel_create(&channel, &options);
+		.size = sizeof(options), .to_host = 65536, .to_guest = 65536};
+	int rc = peal_channel_create(&start->channel, &options);
 
-	if (rc < 0)
-		return rc;
-	rc = peal_spawn(&child, channel, argv, NULL);
-	if (rc == 0) {
-		got = peal_recv(peal_rx(channel), &word, sizeof(word), NULL, PEAL_FOREVER);
-		*ns = bench_now_ns() - begin_ns;
-		rc = got == sizeof(word) ? 0 : got < 0 ? (int)got : -EBADMSG;
-	}
-	peal_channel_close(channel);
-	if (child)
-		peal_child_wait(child, peal_deadline_in_ns(1000000000), NULL);
-	peal_child_free(child);
-	return rc;
+	return rc < 0 ? rc : peal_spawn(&start->child, start->channel, argv, NULL);
 }
 
-static int spawn_pipe_once(uint64_t *ns)
+static int peal_finish(struct start *start)
+{
+	uint64_t word;
+	int64_t got = peal_recv(peal_rx(start->channel), &word, sizeof(word), NULL, PEAL_FOREVER);
+
+	return got == sizeof(word) ? 0 : got < 0 ? (int)got : -EBADMSG;
+}
+
+static void peal_end(struct start *start)
+{
+	peal_channel_close(start->channel);
+	if (start->child)
+		peal_child_wait(start->child, peal_deadline_in_ns(1000000000), NULL);
+	peal_child_free(start->child);
+}
+
+static int pipe_begin(struct start *start)
 {
 	char number[16];
 	char *argv[] = {program, number, NULL};
 	extern char **environ;
-	uint64_t begin_ns = bench_now_ns(), word;
 	int fds[2], rc;
-	pid_t pid;
 
-	if (pipe(fds) < 0)
+	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
-	fcntl(fds[0], F_SETFD, FD_CLOEXEC);
+	/* Nobody else starts processes here, so it may be inherited for a moment. */
+	fcntl(fds[1], F_SETFD, 0);
 	snprintf(number, sizeof(number), "%d", fds[1]);
-	rc = -posix_spawn(&pid, argv[0], NULL, NULL, argv, environ);
+	rc = -posix_spawn(&start->pid, argv[0], NULL, NULL, argv, environ);
 	close(fds[1]);
-	if (rc == 0) {
-		if (read(fds[0], &word, sizeof(word)) != sizeof(word))
-			rc = -EBADMSG;
-		*ns = bench_now_ns() - begin_ns;
-		waitpid(pid, NULL, 0);
-	}
-	close(fds[0]);
+	start->fd = fds[0];
+	return rc;
+}
+
+static int pipe_finish(struct start *start)
+{
+	uint64_t word;
+
+	return read(start->fd, &word, sizeof(word)) == sizeof(word) ? 0 : -EBADMSG;
+}
+
+static void pipe_end(struct start *start)
+{
+	if (start->pid > 0)
+		waitpid(start->pid, NULL, 0);
+	close(start->fd);
+}
+
+struct way {
+	int (*begin)(struct start *start);
+	int (*finish)(struct start *start);
+	void (*end)(struct start *start);
+};
+
+/* All are started before the first is waited for. */
+static int once(const struct way *way, struct start *starts, unsigned int count, uint64_t *ns)
+{
+	uint64_t begin_ns = bench_now_ns();
+	unsigned int begun = 0;
+	int rc = 0;
+
+	memset(starts, 0, count * sizeof(*starts));
+	while (begun < count && rc == 0)
+		rc = way->begin(&starts[begun++]);
+	for (unsigned int i = 0; i < count && rc == 0; i++)
+		rc = way->finish(&starts[i]);
+	*ns = (bench_now_ns() - begin_ns) / count;
+	for (unsigned int i = 0; i < begun; i++)
+		way->end(&starts[i]);
 	return rc;
 }
 
@@ -91,20 +131,23 @@ static int by_value(const void *a, const void *b)
 }
 
 /* The median of as many as fit into the run. */
-static int repeat(int (*once)(uint64_t *ns), const struct bench_config *config, double *value)
+static int repeat(const struct way *way, const struct bench_config *config, double *value)
 {
 	uint64_t stop_ns = bench_now_ns() + config->duration_ns, taken[512], ns;
+	struct start *starts = calloc(config->channels, sizeof(*starts));
 	size_t count = 0;
-	int rc = find_program();
+	int rc = starts ? find_program() : -ENOMEM;
 
+	bench_allow_descriptors();
 	for (int i = 0; i < WARM_UP && rc == 0; i++)
-		rc = once(&ns);
-	do {
+		rc = once(way, starts, 1, &ns);
+	do
 		if (rc == 0)
-			rc = once(&taken[count++]);
-		if (rc < 0)
-			return rc;
-	} while (bench_now_ns() < stop_ns && count < sizeof(taken) / sizeof(taken[0]));
+			rc = once(way, starts, config->channels, &taken[count++]);
+	while (rc == 0 && bench_now_ns() < stop_ns && count < sizeof(taken) / sizeof(taken[0]));
+	free(starts);
+	if (rc < 0)
+		return rc;
 	qsort(taken, count, sizeof(taken[0]), by_value);
 	*value = (double)taken[count / 2];
 	return 0;
@@ -112,10 +155,14 @@ static int repeat(int (*once)(uint64_t *ns), const struct bench_config *config, 
 
 int bench_spawn_peal(const struct bench_config *config, double *value)
 {
-	return repeat(spawn_peal_once, config, value);
+	static const struct way way = {peal_begin, peal_finish, peal_end};
+
+	return repeat(&way, config, value);
 }
 
 int bench_spawn_pipe(const struct bench_config *config, double *value)
 {
-	return repeat(spawn_pipe_once, config, value);
+	static const struct way way = {pipe_begin, pipe_finish, pipe_end};
+
+	return repeat(&way, config, value);
 }
