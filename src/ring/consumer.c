@@ -166,7 +166,7 @@ static int sleep_for_data(struct peal_consumer *rx, uint64_t deadline_ns, uint64
 }
 
 /* Looks without a pause before those with one: a pause is a good part of a round trip. */
-#define QUICK_LOOKS 48
+#define QUICK_LOOKS 128
 /* The longest stagger in pauses, some microseconds. */
 #define STAGGER_MAX 256
 
