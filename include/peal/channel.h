@@ -247,7 +247,8 @@ struct peal_side_stats {
 /**
  * peal_channel_stats() - the figures of both sides; either may be NULL
  *
- * The peer's are its own claims. Any thread, any time.
+ * The peer's are its own claims, and its tx.position may be up to 4095 bytes behind while it is busy.
+ * Any thread, any time.
  */
 PEAL_API void peal_channel_stats(const struct peal_channel *channel, struct peal_side_stats *own,
 				 struct peal_side_stats *peer);

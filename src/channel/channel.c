@@ -297,15 +297,12 @@ static struct peal_ring_stats ring_stats(uint64_t capacity, uint64_t position,
 }
 
 static struct peal_side_stats side_stats(const struct peal_segment *segment,
-					 const struct peal_segment *other)
+					 const struct peal_segment *other, uint64_t tail)
 {
 	const struct peal_segment_header *header = segment->header;
 
-	if (!header)
-		return (struct peal_side_stats){0};
 	return (struct peal_side_stats){
-		.tx = ring_stats(segment->capacity, peal_segment_tail(segment),
-				 &header->producer_counters),
+		.tx = ring_stats(segment->capacity, tail, &header->producer_counters),
 		.rx = ring_stats(other->capacity, peal_load_relaxed(&header->head),
 				 &header->consumer_counters),
 	};
@@ -314,8 +311,14 @@ static struct peal_side_stats side_stats(const struct peal_segment *segment,
 void peal_channel_stats(const struct peal_channel *channel, struct peal_side_stats *own,
 			struct peal_side_stats *peer)
 {
-	if (own)
-		*own = side_stats(&channel->own, &channel->peer);
-	if (peer)
-		*peer = side_stats(&channel->peer, &channel->own);
+	const struct peal_segment *ours = &channel->own, *theirs = &channel->peer;
+
+	if (own && ours->header)
+		*own = side_stats(ours, theirs, peal_load_relaxed(&channel->tx.tail));
+	else if (own)
+		*own = (struct peal_side_stats){0};
+	if (peer && theirs->header)
+		*peer = side_stats(theirs, ours, peal_segment_tail(theirs));
+	else if (peer)
+		*peer = (struct peal_side_stats){0};
 }

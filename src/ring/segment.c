@@ -258,22 +258,30 @@ void peal_segment_unmap(struct peal_segment *segment)
 	segment->header = NULL;
 }
 
+static uint64_t word_at(const struct peal_segment *segment, uint64_t position)
+{
+	const void *at = peal_segment_data(segment) + (position & (segment->capacity - 1));
+
+	/* Acquire: what is looked at afterwards is not older. */
+	return peal_load_acquire((const uint64_t *)at);
+}
+
 uint64_t peal_segment_tail(const struct peal_segment *segment)
 {
 	const struct peal_segment_header *header = segment->header;
-	/* Relaxed: figures. Both are claims, and anything else than 64 is read as 8. */
+	/* A claim; anything else than 64 is read as 8. */
 	uint64_t align = header->record_align == 64 ? 64 : 8;
-	uint64_t begin = peal_load_relaxed(&header->tail), tail = begin;
+	uint64_t begin = peal_load_acquire(&header->tail), tail = begin, again, first, word;
 
 	if (segment->capacity == 0 || (begin & (align - 1)) != 0)
 		return begin;
-	while (tail - begin < PEAL_TAIL_LAG) {
-		const void *at = peal_segment_data(segment) + (tail & (segment->capacity - 1));
-		uint64_t word = peal_load_relaxed((const uint64_t *)at);
-
-		if (word >> 48 != PEAL_HEADER_VALID)
-			break;
+	first = word = word_at(segment, begin);
+	while (tail - begin < PEAL_TAIL_LAG && word >> 48 == PEAL_HEADER_VALID) {
 		tail += peal_record_span((uint32_t)word, align);
+		word = word_at(segment, tail);
 	}
-	return tail;
+	/* A producer that came around has overwritten the first header before the others, and what
+	 * was followed then may be anything. */
+	again = peal_load_acquire(&header->tail);
+	return again == begin && word_at(segment, begin) == first ? tail : again;
 }

@@ -78,8 +78,8 @@ void peal_segment_unmap(struct peal_segment *segment);
 /* peal_segment_tail() - the position behind what its producer has published
  *
  * For observers, in any process and thread; bounded work. The tail in the header lags a little, so the
- * record headers from there on are followed. All of it is the producer's claim, and a figure that is
- * old when it is read.
+ * record headers from there on are followed, unless the producer is so busy that it overwrites them
+ * meanwhile: then it is up to 4095 bytes too low. All of it is the producer's claim.
  */
 uint64_t peal_segment_tail(const struct peal_segment *segment);
 

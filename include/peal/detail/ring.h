@@ -170,9 +170,9 @@ PEAL_HELPER int peal_publish_span(struct peal_producer *tx, uint64_t first, uint
 	/* P3: release, pairs with C0: who sees the header sees the payload, the later headers of the
 	 * batch and the terminator. */
 	peal_store_release((uint64_t *)(void *)at, first);
-	tx->tail = end;
-	/* Relaxed: a figure for observers, nobody decides anything by it. They walk on from there,
-	 * see peal_segment_tail(). */
+	/* Relaxed: other threads of this process may ask for it as a figure. */
+	peal_store_relaxed(&tx->tail, end);
+	/* The same for other processes, but seldom: they walk on from there, see peal_segment_tail(). */
 	if (PEAL_UNLIKELY((end ^ tail) >= PEAL_TAIL_LAG))
 		peal_store_relaxed(tx->shared_tail, end);
 	/* P4: LIGHT, pairs with C5: the consumer sees the header or we see that it sleeps. */
