@@ -14,6 +14,11 @@ static uint64_t scramble(uint64_t x)
 	return x ^ (x >> 31);
 }
 
+uint64_t stream_random(uint64_t *state)
+{
+	return scramble((*state)++);
+}
+
 size_t stream_size(uint64_t i, size_t max)
 {
 	return scramble(i) % (max + 1);

@@ -28,6 +28,9 @@ static inline struct peal_channel_options config(int index, uint64_t to_guest, u
 	};
 }
 
+/* Numbers that follow from @state alone. */
+uint64_t stream_random(uint64_t *state);
+
 /* Record number @i of a stream: its size, type and every byte follow from @i. */
 size_t stream_size(uint64_t i, size_t max);
 void stream_fill(unsigned char *data, size_t size, uint64_t i);
