@@ -22,4 +22,8 @@ void pair_finish(struct pair *pair);
 /* Close and kill, whatever the guest does. */
 void pair_kill(struct pair *pair);
 
+/* The guest's end of @host, in this very process: for what must not depend on who runs when, and for
+ * race detectors. */
+struct peal_channel *pair_attach_here(struct peal_channel *host);
+
 #endif

@@ -94,24 +94,6 @@ static void receive_number(struct pair *pair, uint64_t number)
 	ck_assert_uint_eq(received, number);
 }
 
-/* Both sides in this process, for what must not depend on who runs when. */
-static struct peal_channel *attach_here(struct peal_channel *host)
-{
-	struct peal_guest_fds fds;
-	struct peal_channel *guest;
-
-	assert_ok(peal_channel_guest_fds(host, &fds));
-	fds.host_segment = fcntl(fds.host_segment, F_DUPFD_CLOEXEC, 3);
-	fds.guest_segment = fcntl(fds.guest_segment, F_DUPFD_CLOEXEC, 3);
-	fds.host_pidfd = fcntl(fds.host_pidfd, F_DUPFD_CLOEXEC, 3);
-	for (unsigned int i = 0; i < fds.doorbell_count; i++)
-		fds.doorbells[i] = fcntl(fds.doorbells[i], F_DUPFD_CLOEXEC, 3);
-	assert_ok(peal_attach_fds(&guest, &fds, NULL));
-	peal_channel_close_guest_end(host);
-	assert_ok(peal_channel_wait_ready(host, PEAL_FOREVER));
-	return guest;
-}
-
 struct here {
 	struct peal_channel *host, *guest;
 	struct peal_watch *watch;
@@ -122,7 +104,7 @@ static void open_here(struct here *here, int index, struct peal_poller *poller)
 	struct peal_channel_options options = config(index & 3, 4096, 4096);
 
 	assert_ok(peal_channel_create(&here->host, &options));
-	here->guest = attach_here(here->host);
+	here->guest = pair_attach_here(here->host);
 	assert_ok(peal_poller_watch_data(poller, here->host, 0, here, &here->watch));
 }
 
@@ -805,7 +787,7 @@ START_TEST(sender_receiver_and_poller_may_be_three_threads)
 	pthread_t sender, receiver, echo;
 
 	assert_ok(peal_channel_create(&trio.channel, &options));
-	guest = attach_here(trio.channel);
+	guest = pair_attach_here(trio.channel);
 	ck_assert_int_eq(pthread_create(&echo, NULL, echo_here, guest), 0);
 
 	sem_init(&trio.may_receive, 0, 0);
