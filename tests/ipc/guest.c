@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,20 +29,34 @@ static uint64_t number(int index)
 	return strtoull(arguments[index], NULL, 10);
 }
 
-/* echo: send back what comes, until the host is gone. */
-static int echo(void)
+/* Send back what comes, until the host is gone; after a pause, every so many times. 0: never. */
+static int echo_with_pauses(uint64_t pause_every)
 {
+	const struct timespec little = {.tv_nsec = 20000};
 	static unsigned char buffer[1 << 20];
 	uint16_t type = 0;
 	int64_t size;
 
-	for (;;) {
+	for (uint64_t i = 1;; i++) {
 		size = peal_recv(peal_rx(channel), buffer, sizeof(buffer), &type, PEAL_FOREVER);
 		if (size < 0)
 			return size != -EPIPE;
+		if (pause_every && i % pause_every == 0)
+			nanosleep(&little, NULL);
 		if (peal_send(peal_tx(channel), buffer, (size_t)size, type, PEAL_FOREVER) < 0)
 			return 1;
 	}
+}
+
+static int echo(void)
+{
+	return echo_with_pauses(0);
+}
+
+/* echo-late EVERY */
+static int echo_late(void)
+{
+	return echo_with_pauses(number(2));
 }
 
 /* receive COUNT MAX PAUSE-EVERY: check the stream, then answer with one empty record. */
@@ -155,6 +170,19 @@ static int close_early(void)
 	return rc < 0;
 }
 
+/* close-unread: leave in good order, with a bell for room that is not taken, and live on. */
+static int close_unread(void)
+{
+	struct pollfd bell = {.fd = peal_tx_fd(channel), .events = POLLIN};
+
+	while (peal_send(peal_tx(channel), "12345678", 8, 0, PEAL_TRY) == 0 ||
+	       peal_arm_space(peal_tx(channel), 8) == 1)
+		;
+	poll(&bell, 1, -1);
+	channel = peal_channel_close(channel);
+	return stall();
+}
+
 /* leave-grandchild: a process that holds all our descriptors outlives us. */
 static int leave_grandchild(void)
 {
@@ -214,6 +242,8 @@ static int attach(int argc)
 			options.flags = PEAL_CHANNEL_NO_MEMBARRIER;
 		if (strcmp(arguments[i], "spin") == 0)
 			options.spin_max_us = 1000000;
+		if (strcmp(arguments[i], "no-spin") == 0)
+			options.spin_max_us = PEAL_SPIN_NEVER;
 	}
 	return peal_attach_args(&channel, &argc, arguments, &options);
 }
@@ -225,6 +255,7 @@ int main(int argc, char **argv)
 		int (*run)(void);
 	} modes[] = {
 		{"echo", echo},
+		{"echo-late", echo_late},
 		{"receive", receive},
 		{"send", send_stream},
 		{"send-and-die", send_and_die},
@@ -236,6 +267,7 @@ int main(int argc, char **argv)
 		{"wait", wait_for_host},
 		{"wait-space", wait_for_space},
 		{"close", close_early},
+		{"close-unread", close_unread},
 		{"leave-grandchild", leave_grandchild},
 		{"probe", probe},
 	};
