@@ -11,7 +11,7 @@
 #include "plan.h"
 
 /* The processors are moved seldom; who is unlucky twice has at least been measured. */
-#define TRIES 3
+#define TRIES 2
 
 struct progress {
 	bool shown;

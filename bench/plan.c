@@ -298,7 +298,7 @@ static int plan_channels_among(struct bench_plan *plan, const struct bench_setti
 	};
 	/* Quick: the least and the most. */
 	const size_t last = sizeof(counts) / sizeof(counts[0]) - 1,
-		     step = plan->args->quick ? last : 1;
+		     step = plan->args->quick || setting->config.epoll ? last : 1;
 	int rc = 0;
 
 	plan->group++;
