@@ -170,6 +170,8 @@ struct peal_channel *peal_channel_close(struct peal_channel *channel)
 		/* First the state, then the bell that makes the peer look at it. */
 		if (channel->own.header && channel->own.writable)
 			peal_store_release(&channel->own.header->state, PEAL_STATE_CLOSED);
+		/* Whoever hears one of these bells sees the state, also if a bell orders nothing. */
+		peal_barrier_full();
 		for (int ring = 0; ring < RINGS; ring++) {
 			if (channel->bells[ring].bell.ring)
 				bell_ring(&channel->bells[ring].bell);
