@@ -23,6 +23,12 @@ skip() {
 	echo "skip $1: $2"
 }
 
+# note SENTENCE - a figure that ./dev shows
+note() {
+	echo "$1"
+	[ -z "${PEAL_TALLY:-}" ] || echo "# $1" >>"$PEAL_TALLY"
+}
+
 # finish - tell ./dev, and end with the right status
 finish() {
 	[ -z "${PEAL_TALLY:-}" ] || echo "$passed $failed $skipped" >>"$PEAL_TALLY"
