@@ -7,7 +7,7 @@ set -u
 root=$1
 . "$root/tests/api/tally.sh"
 cd "$root/tests/model" || exit 1
-short='protocol.txt mutants.txt'
+short='protocol.txt mutants.txt poller.txt'
 
 # cases FILE... - without comments
 cases() {
