@@ -15,7 +15,7 @@
  * places: less order than TSO, PSO and the release of C4. Barriers and bells as in ring.pml.
  * A bell queue holds one bell: the next coalesces and makes no edge. That is the harshest size.
  *
- *   NW rings, R records each; EPOLL, or EVENTFD, a poll that takes nothing; default: a recv
+ *   NW rings, R records each, R1 in ring 1; EPOLL, or EVENTFD, a poll that takes nothing; default: a recv
  *   ONCE     watches report once and are given back   REMOVE  watch 0 is removed at any moment
  *   CRASH    wakers die at any step, which a pidfd tells
  *   CLOSE    wakers close at the end: state, barrier, bell, and nothing else
@@ -28,6 +28,10 @@
 #ifndef R
 #define R 2
 #endif
+#ifndef R1
+#define R1 R
+#endif
+#define RECORDS(i) ((i) == 0 -> R : R1)
 #ifndef SPUR
 #define SPUR 1
 #endif
@@ -106,8 +110,12 @@ proctype Waker(byte i)
 	{
 #endif
 	do
-	:: issued[i] == R -> break
-	:: atomic { issued[i] < R -> issued[i]++; STORE(PUBLISHED(i), issued[i]) }     /* P3 */
+	:: issued[i] == RECORDS(i) -> break
+	:: atomic {
+		issued[i] < RECORDS(i) && len(sb[PUBLISHED(i)]) < 2 ->
+		issued[i]++;
+		STORE(PUBLISHED(i), issued[i])          /* P3 */
+	   };
 		LIGHT(i);                               /* P4 */
 		w = mem[DWAIT(i)];                      /* P5 */
 		if
@@ -211,8 +219,8 @@ inline wait_alone(i)
 #define ENDED(i) gone[i]
 #define MORE(i) true
 #else
-#define ENDED(i) (taken[i] == R)
-#define MORE(i) (taken[i] < R)
+#define ENDED(i) (taken[i] == RECORDS(i))
+#define MORE(i) (taken[i] < RECORDS(i))
 #endif
 
 #ifdef ONCE
@@ -415,7 +423,7 @@ inline remove(i)
 	od;
 #endif
 	do
-	:: taken[i] < R -> wait_alone(i)
+	:: taken[i] < RECORDS(i) -> wait_alone(i)
 	:: else -> break
 	od;
 	state[i] = OVER
