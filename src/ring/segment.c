@@ -280,8 +280,11 @@ uint64_t peal_segment_tail(const struct peal_segment *segment)
 		tail += peal_record_span((uint32_t)word, align);
 		word = word_at(segment, tail);
 	}
-	/* A producer that came around has overwritten the first header before the others, and what
-	 * was followed then may be anything. */
+	/* The way ends at a terminator, and soon. Otherwise a producer that came around has overwritten
+	 * what was followed, the first header before the others. */
 	again = peal_load_acquire(&header->tail);
-	return again == begin && word_at(segment, begin) == first ? tail : again;
+	if (word != 0 || tail - begin >= PEAL_TAIL_LAG || again != begin ||
+	    word_at(segment, begin) != first)
+		return again;
+	return tail;
 }
