@@ -3,12 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/private.h"
 #include "channel/channel.h"
 
 /* A sleep and a wake-up cost about this much together (measured, docs/doorbell.md); to spin longer
@@ -78,15 +78,10 @@ static int bell_check(struct peal_bell *bell)
 
 struct peal_channel *peal_channel_alloc(void)
 {
-	struct peal_channel *channel = mmap(NULL, sizeof(*channel), PROT_READ | PROT_WRITE,
-					    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct peal_channel *channel = peal_private_alloc(sizeof(*channel));
 
-	if (channel == MAP_FAILED)
+	if (!channel)
 		return NULL;
-	if (madvise(channel, sizeof(*channel), MADV_WIPEONFORK) < 0) {
-		munmap(channel, sizeof(*channel));
-		return NULL;
-	}
 	for (int ring = 0; ring < RINGS; ring++) {
 		channel->bells[ring].doorbell =
 			(struct peal_doorbell){.wait_fd = -1, .signal_fd = -1, .watch_fd = -1};
@@ -182,7 +177,7 @@ struct peal_channel *peal_channel_close(struct peal_channel *channel)
 		peal_segment_unmap(&channel->own);
 		peal_segment_unmap(&channel->peer);
 	}
-	munmap(channel, sizeof(*channel));
+	peal_private_free(channel, sizeof(*channel));
 	return NULL;
 }
 

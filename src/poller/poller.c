@@ -5,12 +5,12 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/options.h"
+#include "base/private.h"
 #include "poller/poller.h"
 
 /* While there is always something to report, the doorbells of the armed are asked every so many
@@ -32,15 +32,10 @@ int peal_poller_refuse(void)
 
 static struct peal_poller *allocate(void)
 {
-	struct peal_poller *poller = mmap(NULL, sizeof(*poller), PROT_READ | PROT_WRITE,
-					  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct peal_poller *poller = peal_private_alloc(sizeof(*poller));
 
-	if (poller == MAP_FAILED)
+	if (!poller)
 		return NULL;
-	if (madvise(poller, sizeof(*poller), MADV_WIPEONFORK) < 0) {
-		munmap(poller, sizeof(*poller));
-		return NULL;
-	}
 	poller->fd = -1;
 	poller->wake_fd = -1;
 	return poller;
@@ -85,7 +80,7 @@ int peal_poller_create(struct peal_poller **poller, const struct peal_poller_opt
 	rc = made->wake_fd < 0 ? made->wake_fd : open_backend(made, checked.backend);
 	if (rc < 0) {
 		peal_fd_close(&made->wake_fd);
-		munmap(made, sizeof(*made));
+		peal_private_free(made, sizeof(*made));
 		return rc;
 	}
 	made->open = true;
@@ -103,7 +98,7 @@ struct peal_poller *peal_poller_close(struct peal_poller *poller)
 		poller->backend->close(poller);
 		peal_fd_close(&poller->wake_fd);
 	}
-	munmap(poller, sizeof(*poller));
+	peal_private_free(poller, sizeof(*poller));
 	return NULL;
 }
 
