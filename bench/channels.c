@@ -10,7 +10,6 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,14 +54,11 @@ static int fail(const char *what, int rc)
 
 static void pin(int which)
 {
-	cpu_set_t set;
 	int cpus[2];
 
 	/* One inherits where the other was pinned, so ask for both before either is. */
 	bench_choose_cpus(cpus);
-	CPU_ZERO(&set);
-	CPU_SET((size_t)cpus[which], &set);
-	sched_setaffinity(0, sizeof(set), &set);
+	bench_pin(cpus[which]);
 }
 
 /* --- The guest ------------------------------------------------------------------------------- */

@@ -78,6 +78,15 @@ int bench_choose_cpus(int cpus[2])
 	return (cpus[0] >= 0) + (cpus[1] >= 0);
 }
 
+bool bench_pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET((size_t)cpu, &set);
+	return sched_setaffinity(0, sizeof(set), &set) == 0;
+}
+
 static uint64_t cache_bytes(int cpu, int index, char type[32], int *level)
 {
 	char path[128], text[64];

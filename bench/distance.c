@@ -9,7 +9,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <math.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -38,15 +37,6 @@ static bool await(const uint64_t *flag, uint64_t value)
 	return false;
 }
 
-static void pin(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET((size_t)cpu, &set);
-	sched_setaffinity(0, sizeof(set), &set);
-}
-
 static void play(struct court *court, const int cpus[2])
 {
 	pid_t parent = getpid(), other;
@@ -59,12 +49,12 @@ static void play(struct court *court, const int cpus[2])
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent)
 			_exit(0);
-		pin(cpus[1]);
+		bench_pin(cpus[1]);
 		for (uint64_t i = 1; i <= BATCHES * ROUNDS && await(&court->forth, i); i++)
 			__atomic_store_n(&court->back, i, __ATOMIC_RELEASE);
 		_exit(0);
 	}
-	pin(cpus[0]);
+	bench_pin(cpus[0]);
 	for (uint64_t i = 1; i <= BATCHES * ROUNDS && other > 0; i++) {
 		if (i % ROUNDS == 1)
 			begin_ns = bench_now_ns();

@@ -60,11 +60,7 @@ static void wait_for(const uint32_t *word, uint32_t value)
 
 static void pin_to(int cpu)
 {
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET((size_t)cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set) < 0) {
+	if (!bench_pin(cpu)) {
 		fprintf(stderr, "pinning to processor %d: %s\n", cpu, strerror(errno));
 		_exit(71);
 	}

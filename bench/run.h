@@ -85,4 +85,7 @@ bool bench_same_distance(double a, double b);
  * Return: how many were found; -1 in cpus[] for none. */
 int bench_choose_cpus(int cpus[2]);
 
+/* The calling thread runs on @cpu alone from now on. False: errno. */
+bool bench_pin(int cpu);
+
 #endif
