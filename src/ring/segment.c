@@ -216,24 +216,21 @@ int peal_segment_check(int fd, enum peal_role role, bool ours, struct peal_segme
 	return rc;
 }
 
-/* Address space for header + 2 × data, then the file over it, then the data once more. */
+/* Header and data, then the data once more. The first mapping is as long as both, which reserves the
+ * address space of the second: what lies behind the end of the file is never seen. */
 static void *map_mirrored(int fd, uint64_t capacity, int protection)
 {
 	const size_t once = PEAL_HEADER_BYTES + capacity;
-	unsigned char *base = mmap(NULL, once + capacity, PROT_NONE,
-				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	void *first, *second;
+	unsigned char *base = mmap(NULL, once + capacity, protection, MAP_SHARED, fd, 0);
+	void *second = NULL;
 
 	if (base == MAP_FAILED)
 		return NULL;
-	first = mmap(base, once, protection, MAP_SHARED | MAP_FIXED, fd, 0);
-	second = first;
-	if (capacity != 0 && first != MAP_FAILED)
+	if (capacity != 0)
 		second = mmap(base + once, capacity, protection, MAP_SHARED | MAP_FIXED, fd,
 			      PEAL_HEADER_BYTES);
 	/* A child of fork must not write as if it were its parent: one writer. */
-	if (first != MAP_FAILED && second != MAP_FAILED &&
-	    madvise(base, once + capacity, MADV_DONTFORK) == 0)
+	if (second != MAP_FAILED && madvise(base, once + capacity, MADV_DONTFORK) == 0)
 		return base;
 	munmap(base, once + capacity);
 	return NULL;
