@@ -11,7 +11,9 @@
 #include "plan.h"
 
 /* The processors are moved seldom; who is unlucky twice has at least been measured. */
-#define TRIES 2
+#define TRIES           2
+/* Where they are moved all the time, one run in so many is repeated: a bench has to end. */
+#define RUNS_PER_REPEAT 10
 
 struct progress {
 	bool shown;
@@ -131,7 +133,9 @@ static void measure_at_one_distance(struct bench_plan *plan, struct bench_report
 	const struct bench_job *job = &plan->jobs[cell];
 	double before = plan->distance_ns, after = NAN;
 
-	for (int i = 0; i < TRIES && !bench_interrupted(); i++) {
+	bool may_repeat = report->moved * RUNS_PER_REPEAT <= report->spinning;
+
+	for (int i = 0; i < (may_repeat ? TRIES : 1) && !bench_interrupted(); i++) {
 		if (isnan(before))
 			before = bench_distance_ns(job->cpus);
 		bench_run_job(job, outcome);

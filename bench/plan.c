@@ -171,7 +171,6 @@ static int plan_openloop(struct bench_plan *plan)
 {
 	static const struct pace spin[] = {
 		{"100 k/s", 10000, true},
-		{"1 M/s", 1000, false},
 		{NULL, 0, false},
 	};
 	static const struct pace block[] = {
@@ -238,8 +237,7 @@ static int plan_frame(struct bench_plan *plan)
 
 		setting.config.touch = 0;
 		setting.config.capacity = *payload * 8;
-		/* One size shows who copies all the same. */
-		setting.peal_only = plan->args->quick || *payload != MIB;
+		setting.peal_only = true;
 		plan->group++;
 		rc = bench_plan_add(plan, &setting);
 	}
@@ -322,9 +320,7 @@ static int plan_channels(struct bench_plan *plan)
 		bool quick;
 	} kinds[] = {
 		{"one sends", BENCH_THROUGHPUT, BENCH_SPIN, 4 * KIB, 0, true},
-		{"one sends, epoll", BENCH_THROUGHPUT, BENCH_SPIN, 4 * KIB, 1, false},
 		{"all send", BENCH_BATCH, BENCH_SPIN, 4 * KIB, 0, true},
-		{"all send, epoll", BENCH_BATCH, BENCH_SPIN, 4 * KIB, 1, false},
 		/* A thousand of these fit into no cache. */
 		{"all send, rings of 64 KiB", BENCH_BATCH, BENCH_SPIN, 64 * KIB, 0, false},
 		{"one answers", BENCH_RTT, BENCH_BLOCK, 4 * KIB, 0, true},

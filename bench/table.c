@@ -152,7 +152,7 @@ static void print_machine(FILE *out, const struct bench_report *report, const st
 		fprintf(out,
 			"The host moves the processors: raw round trips took %.0f to %.0f ns. Ratios are "
 			"formed of runs at the same distance only; %u runs fell on a move and were "
-			"repeated.\n",
+			"repeated or left out.\n",
 			report->nearest_ns, report->farthest_ns, report->moved);
 	if (report->disturbed * 10 > report->spinning)
 		fprintf(out,
