@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cpu.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/private.h"
@@ -29,6 +30,14 @@ static bool peer_closed(const struct channel_bell *self)
 	return peal_load_acquire(&self->peer->state) == PEAL_STATE_CLOSED;
 }
 
+/* Some 40 µs in which somebody else may free memory. No system call: a guest in a cage may not know
+ * sched_yield(2). */
+static void give_way(void)
+{
+	for (int i = 0; i < 1000; i++)
+		peal_cpu_relax();
+}
+
 static int bell_ring(struct peal_bell *bell)
 {
 	struct channel_bell *self = from_bell(bell);
@@ -40,7 +49,7 @@ static int bell_ring(struct peal_bell *bell)
 		rc = peal_doorbell_signal(&self->doorbell);
 		if (rc != -ENOBUFS && rc != -ENOMEM)
 			break;
-		sched_yield();
+		give_way();
 	}
 	if (rc == PEAL_SIGNAL_PEER_DEAD)
 		return -EPIPE;
