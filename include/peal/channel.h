@@ -44,6 +44,24 @@ struct peal_channel;
  * seccomp filter which forbids it, and for comparison. */
 #define PEAL_CHANNEL_NO_MEMBARRIER 1u
 
+/*
+ * Attaching only: for a guest whose thread will enter strict seccomp (SECCOMP_MODE_STRICT). From
+ * then on the channel sleeps in read(2), rings by write(2), and makes no other system call. So
+ *  - it waits with PEAL_FOREVER, or with PEAL_TRY not at all; any other deadline is -EINVAL once it
+ *    would have to sleep;
+ *  - of a host that was killed it learns by sleeping or ringing, and only over sockets. An eventfd
+ *    does not tell, so have that guest killed with its host (PEAL_SPAWN_DIE_WITH_PARENT). PEAL_TRY
+ *    and peal_channel_peer() do not ask;
+ *  - it does without membarrier, and without a spin before sleeping unless spin_max_us asks for
+ *    one: the clock that ends a spin is a system call on some machines;
+ *  - SIGPIPE is blocked in the attaching thread, which must be the one that uses the channel;
+ *  - peal_channel_close() tells the host and gives nothing back. End the process, and by
+ *    syscall(SYS_exit, status), because _exit(3) calls exit_group;
+ *  - no poller takes it.
+ * docs/sandboxing.md has more, examples/sandboxed a whole guest.
+ */
+#define PEAL_CHANNEL_STRICT 2u
+
 #define PEAL_SPIN_DEFAULT 0 /* adaptive, at most 50 µs; never with one processor */
 #define PEAL_SPIN_NEVER   (-1)
 

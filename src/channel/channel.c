@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/private.h"
 #include "channel/channel.h"
+#include "doorbell/doorbell.h"
 
 /* A sleep and a wake-up cost about this much together (measured, docs/doorbell.md); to spin longer
  * than that can not win. */
@@ -46,7 +47,8 @@ static int bell_ring(struct peal_bell *bell)
 	/* -ENOBUFS and -ENOMEM mean that nothing was queued. A kernel that has no page for one byte
 	 * is about to kill somebody; give it some chances, since a wake must not be lost. */
 	for (int tries = 0; tries < 1000; tries++) {
-		rc = peal_doorbell_signal(&self->doorbell);
+		rc = self->is_plain ? peal_doorbell_signal_plain(&self->doorbell)
+				    : peal_doorbell_signal(&self->doorbell);
 		if (rc != -ENOBUFS && rc != -ENOMEM)
 			break;
 		give_way();
@@ -63,13 +65,24 @@ static int bell_wait(struct peal_bell *bell, uint64_t deadline_ns)
 	/* The peer rings after it has set its state, so this look before the sleep misses nothing. */
 	if (peer_closed(self))
 		return -EPIPE;
-	return peal_doorbell_wait(&self->doorbell, deadline_ns);
+	if (!self->is_plain)
+		return peal_doorbell_wait(&self->doorbell, deadline_ns);
+	/* Sooner an error than a wait that outlasts its deadline. */
+	if (deadline_ns != PEAL_FOREVER)
+		return peal_fail(EINVAL, "a guest that attached for strict seccomp can only wait "
+					 "with PEAL_FOREVER, or not at all with PEAL_TRY");
+	return peal_doorbell_wait_plain(&self->doorbell);
 }
 
 static int bell_drain(struct peal_bell *bell)
 {
-	int rc = peal_doorbell_drain(&from_bell(bell)->doorbell);
+	struct channel_bell *self = from_bell(bell);
+	int rc;
 
+	/* The wait has done it, and without a bell a read would sleep. */
+	if (self->is_plain)
+		return 0;
+	rc = peal_doorbell_drain(&self->doorbell);
 	return rc < 0 ? rc : 0;
 }
 
@@ -79,7 +92,8 @@ static int bell_check(struct peal_bell *bell)
 
 	if (peer_closed(self))
 		return -EPIPE;
-	peal_doorbell_wait(&self->doorbell, PEAL_TRY);
+	if (!self->is_plain) /* it has no way to ask */
+		peal_doorbell_wait(&self->doorbell, PEAL_TRY);
 	return peal_doorbell_is_dead(&self->doorbell) ? -EPIPE : 0;
 }
 
@@ -144,6 +158,7 @@ static void start_ring(struct peal_channel *channel, int ring, uint32_t align, b
 	channel->bells[ring].bell = (struct peal_bell){
 		.ring = bell_ring, .wait = bell_wait, .drain = bell_drain, .check = bell_check};
 	channel->bells[ring].peer = channel->peer.header;
+	channel->bells[ring].is_plain = channel->is_plain;
 	if (is_tx)
 		peal_producer_init(&channel->tx, &spec);
 	else
@@ -166,21 +181,30 @@ void peal_channel_trust_membarrier(struct peal_channel *channel)
 	channel->rx.wake.fence = 0;
 }
 
+static void say_good_bye(struct peal_channel *channel)
+{
+	/* First the state, then the bell that makes the peer look at it. */
+	if (channel->own.header && channel->own.writable)
+		peal_store_release(&channel->own.header->state, PEAL_STATE_CLOSED);
+	/* Whoever hears one of these bells sees the state, also if a bell orders nothing. */
+	peal_barrier_full();
+	for (int ring = 0; ring < RINGS; ring++) {
+		if (channel->bells[ring].bell.ring)
+			bell_ring(&channel->bells[ring].bell);
+	}
+}
+
 struct peal_channel *peal_channel_close(struct peal_channel *channel)
 {
 	if (!channel)
 		return NULL;
 	if (channel->open) {
-		/* First the state, then the bell that makes the peer look at it. */
-		if (channel->own.header && channel->own.writable)
-			peal_store_release(&channel->own.header->state, PEAL_STATE_CLOSED);
-		/* Whoever hears one of these bells sees the state, also if a bell orders nothing. */
-		peal_barrier_full();
-		for (int ring = 0; ring < RINGS; ring++) {
-			if (channel->bells[ring].bell.ring)
-				bell_ring(&channel->bells[ring].bell);
+		say_good_bye(channel);
+		/* The rest takes calls that are forbidden by now; the process's end does it. */
+		if (channel->is_plain)
+			return NULL;
+		for (int ring = 0; ring < RINGS; ring++)
 			peal_doorbell_close(&channel->bells[ring].doorbell);
-		}
 		peal_channel_close_guest_end(channel);
 		peal_fd_close(&channel->peer_pidfd);
 		peal_segment_unmap(&channel->own);

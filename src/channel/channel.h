@@ -26,6 +26,7 @@ struct channel_bell {
 	struct peal_doorbell doorbell;
 	const struct peal_segment_header
 		*peer; /* its state tells of a close that an eventfd can not */
+	bool is_plain; /* waits and rings by read and write alone */
 	bool watched;  /* by a poller: one waiter an end */
 
 	/* A poller rings it later, together with others. Also its poller's thread's. */
@@ -47,6 +48,7 @@ struct peal_channel {
 	bool has_ring[RINGS];
 	bool open; /* false: closed, or wiped by fork */
 	bool is_host;
+	bool is_plain;   /* a guest that will enter strict seccomp */
 	bool membarrier; /* we are registered and have promised it */
 	int peer_pidfd;  /* owned; -1: none */
 	uint64_t spin_cap_ns;

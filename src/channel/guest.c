@@ -5,6 +5,8 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +17,7 @@
 #include "base/fd.h"
 #include "base/options.h"
 #include "channel/channel.h"
+#include "doorbell/doorbell.h"
 #include "spawn/adopt.h"
 
 static_assert(PEAL_GUEST_DOORBELLS_MAX <= PEAL_ADOPT_MAX, "a guest's doorbells can be adopted");
@@ -151,21 +154,53 @@ static void announce(struct peal_channel *channel)
 	}
 }
 
+static int make_plain(struct peal_channel *channel)
+{
+	int rc = 0;
+
+	for (int ring = 0; ring < RINGS && rc == 0; ring++) {
+		if (channel->has_ring[ring])
+			rc = peal_doorbell_make_plain(&channel->bells[ring].doorbell);
+	}
+	return rc;
+}
+
+/* For what this thread may not do any more once it is in a cage. */
+static void prepare_thread(bool strict)
+{
+	sigset_t broken_pipe;
+
+	/* Where this library came by dlopen(3), a thread's first error would allocate the memory
+	 * for its sentence. */
+	peal_last_error();
+	if (!strict)
+		return;
+	/* write(2) to a host that is gone raises it in this thread, and no flag says otherwise. */
+	sigemptyset(&broken_pipe);
+	sigaddset(&broken_pipe, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &broken_pipe, NULL);
+}
+
 static int attach(struct peal_channel *channel, const struct peal_guest_fds *fds,
 		  const struct peal_attach_options *options)
 {
+	const bool strict = options->flags & PEAL_CHANNEL_STRICT;
+	int32_t spin_max_us = options->spin_max_us;
 	struct peal_segment_header host, guest;
 	bool eventfds;
 	int rc = check_segments(fds, &host, &guest);
 
+	/* A spin looks at the clock, which may be a system call, and may become one at any time. */
+	if (strict && spin_max_us == PEAL_SPIN_DEFAULT)
+		spin_max_us = PEAL_SPIN_NEVER;
 	if (rc == 0)
-		rc = peal_channel_spin_cap(options->spin_max_us, &channel->spin_cap_ns);
+		rc = peal_channel_spin_cap(spin_max_us, &channel->spin_cap_ns);
 	if (rc < 0)
 		return rc;
 	channel->has_ring[TO_GUEST] = host.capacity != 0;
 	channel->has_ring[TO_HOST] = guest.capacity != 0;
-	channel->membarrier =
-		!(options->flags & PEAL_CHANNEL_NO_MEMBARRIER) && peal_membarrier_register();
+	channel->membarrier = !strict && !(options->flags & PEAL_CHANNEL_NO_MEMBARRIER) &&
+			      peal_membarrier_register();
 	eventfds = host.incompatible_flags & PEAL_INCOMPATIBLE_EVENTFD;
 	if (eventfds && fds->host_pidfd < 0)
 		return peal_fail(EINVAL, "a channel over eventfds needs %s: they tell of no death",
@@ -173,10 +208,14 @@ static int attach(struct peal_channel *channel, const struct peal_guest_fds *fds
 	rc = take_doorbells(channel, eventfds, fds);
 	if (rc == 0 && fds->host_pidfd >= 0)
 		rc = peal_channel_watch(channel, fds->host_pidfd);
+	if (rc == 0 && strict)
+		rc = make_plain(channel);
 	if (rc == 0)
 		rc = map_segments(channel, fds, &host, &guest);
 	if (rc < 0)
 		return rc;
+	prepare_thread(strict);
+	channel->is_plain = strict;
 	peal_channel_start(channel, host.record_align,
 			   host.compatible_flags & PEAL_COMPATIBLE_MEMBARRIER);
 	announce(channel);
@@ -203,7 +242,7 @@ int peal_attach_fds(struct peal_channel **channel, const struct peal_guest_fds *
 
 	if (rc < 0)
 		return rc;
-	if (checked.flags & ~PEAL_CHANNEL_NO_MEMBARRIER)
+	if (checked.flags & ~(PEAL_CHANNEL_NO_MEMBARRIER | PEAL_CHANNEL_STRICT))
 		return peal_fail(EINVAL, "unknown attach flags %#x", checked.flags);
 	made = peal_channel_alloc();
 	if (!made)

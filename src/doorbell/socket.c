@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <peal/doorbell.h>
 
@@ -118,13 +119,9 @@ int peal_doorbell_from_fd_take(struct peal_doorbell *db, int fd)
 	return rc;
 }
 
-int peal_socket_ring(int fd)
+/* What came of sending one byte. */
+static int judge_ring(ssize_t sent)
 {
-	ssize_t sent;
-
-	do
-		sent = send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-	while (sent < 0 && errno == EINTR);
 	if (sent >= 0)
 		return PEAL_SIGNAL_SENT;
 	switch (errno) {
@@ -139,6 +136,26 @@ int peal_socket_ring(int fd)
 		 * so to call it sent would lose the wake. */
 		return peal_fail_errno("ringing the doorbell");
 	}
+}
+
+int peal_socket_ring(int fd)
+{
+	ssize_t sent;
+
+	do
+		sent = send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	return judge_ring(sent);
+}
+
+int peal_socket_ring_plain(int fd)
+{
+	ssize_t sent;
+
+	do
+		sent = write(fd, "", 1);
+	while (sent < 0 && errno == EINTR);
+	return judge_ring(sent);
 }
 
 /*

@@ -235,6 +235,9 @@ static int prepare(struct peal_watch *watch, struct peal_poller *poller,
 	if (!channel->has_ring[ring])
 		return peal_fail(EINVAL, "the channel has no ring %s the %s", is_tx ? "to" : "from",
 				 channel->is_host ? "guest" : "host");
+	if (channel->is_plain)
+		return peal_fail(EINVAL, "the channel was attached for strict seccomp, where "
+					 "nobody can poll");
 	if (channel->bells[ring].watched)
 		return peal_fail(EBUSY, "this end of the channel is watched already");
 	*watch = (struct peal_watch){
