@@ -5,7 +5,7 @@
 # way than the list says is a failure, and so is a search that did not come to its end.
 # usage: run.sh SOURCE-ROOT C-COMPILER LIST [REGEX]   only the cases whose names match
 set -u
-root=$1 cc=$2 list=$3 regex=${4:-.}
+root=$(cd "$1" && pwd) cc=$2 list=$3 regex=${4:-.}
 . "$root/tests/api/tally.sh"
 models=$root/tests/model
 
