@@ -346,6 +346,14 @@ inline wake_producer()
 #define TOGETHER atomic
 #endif
 
+/* A bell that ends the sleep: it stays for the drain. -DV_READ: a blocking read takes it then and there,
+ * and nothing is drained later. */
+#ifdef V_READ
+#define HEAR(bell) atomic { bell -> bell = 0 }
+#else
+#define HEAR(bell) bell -> by_bell = 1
+#endif
+
 /* The even store and the drain, whatever ended the sleep. */
 inline leave_space()
 {
@@ -386,7 +394,7 @@ inline wait_space()
 		if :: mem[CSTATE] == 1 -> gone = 1; goto woken :: else fi;
 #endif
 		if                                      /* P9 */
-		:: sbell -> by_bell = 1
+		:: HEAR(sbell)
 		:: C_HUNG_UP -> gone = 1
 		:: atomic { spurP > 0 -> spurP-- }
 #ifdef CANCEL
@@ -605,7 +613,7 @@ again:
 				if :: mem[PSTATE] == 1 -> ended = 1; goto woken :: else fi;
 #endif
 				if                              /* C7 */
-				:: dbell -> by_bell = 1
+				:: HEAR(dbell)
 				:: P_HUNG_UP -> ended = 1
 				:: atomic { spurC > 0 -> spurC-- }
 #ifdef CANCEL
@@ -613,7 +621,10 @@ again:
 #endif
 				fi;
 #ifdef M_SLEEP_ON               /* drained, looked, and slept on with the same odd word */
-				dbell = 0; h = mem[pos & (N-1)];
+#ifndef V_READ
+				dbell = 0;
+#endif
+				h = mem[pos & (N-1)];
 				if :: h == 0 && !ended -> goto again :: else fi;
 #endif
 #ifdef M_END_WITHOUT_LOOK
