@@ -52,8 +52,8 @@ struct peal_channel;
  *  - of a host that was killed it learns by sleeping or ringing, and only over sockets. An eventfd
  *    does not tell, so have that guest killed with its host (PEAL_SPAWN_DIE_WITH_PARENT). PEAL_TRY
  *    and peal_channel_peer() do not ask;
- *  - it does without membarrier, and without a spin before sleeping unless spin_max_us asks for
- *    one: the clock that ends a spin is a system call on some machines;
+ *  - it does without membarrier, and without a spin before sleeping: strict seccomp forbids to read
+ *    the clock, on x86 even by the instruction. spin_max_us over 0 is -EINVAL;
  *  - SIGPIPE is blocked in the attaching thread, which must be the one that uses the channel;
  *  - peal_channel_close() tells the host and gives nothing back. End the process, and by
  *    syscall(SYS_exit, status), because _exit(3) calls exit_group;

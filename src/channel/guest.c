@@ -185,16 +185,13 @@ static int attach(struct peal_channel *channel, const struct peal_guest_fds *fds
 		  const struct peal_attach_options *options)
 {
 	const bool strict = options->flags & PEAL_CHANNEL_STRICT;
-	int32_t spin_max_us = options->spin_max_us;
 	struct peal_segment_header host, guest;
 	bool eventfds;
 	int rc = check_segments(fds, &host, &guest);
 
-	/* A spin looks at the clock, which may be a system call, and may become one at any time. */
-	if (strict && spin_max_us == PEAL_SPIN_DEFAULT)
-		spin_max_us = PEAL_SPIN_NEVER;
 	if (rc == 0)
-		rc = peal_channel_spin_cap(spin_max_us, &channel->spin_cap_ns);
+		rc = peal_channel_spin_cap(strict ? PEAL_SPIN_NEVER : options->spin_max_us,
+					   &channel->spin_cap_ns);
 	if (rc < 0)
 		return rc;
 	channel->has_ring[TO_GUEST] = host.capacity != 0;
@@ -244,6 +241,13 @@ int peal_attach_fds(struct peal_channel **channel, const struct peal_guest_fds *
 		return rc;
 	if (checked.flags & ~(PEAL_CHANNEL_NO_MEMBARRIER | PEAL_CHANNEL_STRICT))
 		return peal_fail(EINVAL, "unknown attach flags %#x", checked.flags);
+	/* A spin looks at the clock: an instruction that strict seccomp forbids too on x86, or a
+	 * system call. */
+	if (checked.flags & PEAL_CHANNEL_STRICT && checked.spin_max_us > 0)
+		return peal_fail(EINVAL,
+				 "spin_max_us is %d; under strict seccomp there is no clock to "
+				 "end a spin",
+				 checked.spin_max_us);
 	made = peal_channel_alloc();
 	if (!made)
 		return peal_fail_errno("allocating a channel");
