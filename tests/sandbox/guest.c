@@ -3,8 +3,8 @@
  * guest.c - the plugin of these tests: attaches, locks itself up, does what it is told.
  *
  * usage: sandbox-guest CAGE MODE [NUMBER]
- * CAGE: strict, like-strict, or filter; "filter+membarrier"; "+clock" after either filter where the
- * clock is a system call on this machine.
+ * CAGE: strict, like-strict, or filter; the last with "+membarrier", "+eventfd", "+clock" where it
+ * allows that as well.
  *
  * Ends with 0 when all went as it should, with 1 when not, 2 when it could not attach, 3 when there
  * is no such cage here.
@@ -173,12 +173,16 @@ static int forbid_the_clock(void)
 
 static int lock_up(const char *name, const char *mode)
 {
-	int more[3], count = 0;
+	int more[5], count = 0;
 
 	if (strcmp(mode, "no-memory") == 0 && forbid_memory() < 0)
 		return -errno;
 	if (strstr(name, "+membarrier"))
 		more[count++] = SYS_membarrier;
+	if (strstr(name, "+eventfd")) {
+		more[count++] = SYS_read;
+		more[count++] = SYS_write;
+	}
 	if (strstr(name, "+clock"))
 		more[count++] = SYS_clock_gettime;
 	more[count] = -1;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Promises to a guest behind a seccomp filter: over sockets, send, recv and ppoll are all that Peal
- * calls after attaching, and membarrier if it is not told to do without. Any other call kills the
- * guest.
+ * calls after attaching; read and write in place of the first two over eventfds; membarrier on top
+ * if it is not told to do without. Any other call kills the guest.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -18,18 +19,20 @@
 #include "harness.h"
 #include "sandbox/sandbox.h"
 
-/* Without membarrier, and with. */
-#define FILTER_CONFIGS 2
+/* Without membarrier and with; with sockets, and with eventfds. */
+#define SOCKET_CONFIGS 2
+#define FILTER_CONFIGS 4
 
 static struct sandbox configure(int index)
 {
-	/* A spin ends by the clock. Where that is no system call, the filter does not know it. */
-	static const char *const cages[] = {"filter", "filter+membarrier", "filter+clock",
-					    "filter+membarrier+clock"};
+	static char cage[64];
 
+	/* A spin ends by the clock. Where that is no system call, the filter does not know it. */
+	snprintf(cage, sizeof(cage), "filter%s%s%s", index & 1 ? "+membarrier" : "",
+		 index & 2 ? "+eventfd" : "", sandbox_clock_is_a_call() ? "+clock" : "");
 	return (struct sandbox){
-		.cage = cages[index + (sandbox_clock_is_a_call() ? 2 : 0)],
-		.doorbell = PEAL_DOORBELL_SOCKET,
+		.cage = cage,
+		.doorbell = index & 2 ? PEAL_DOORBELL_EVENTFD : PEAL_DOORBELL_SOCKET,
 	};
 }
 
@@ -196,7 +199,7 @@ int main(void)
 				  {a_filtered_guest_learns_that_the_host_closed, FILTER_CONFIGS},
 				  {a_filtered_guest_may_be_loaded_at_run_time, FILTER_CONFIGS},
 				  {a_filtered_guest_learns_that_the_host_died, FILTER_CONFIGS},
-				  {what_the_filter_forbids_ends_the_guest, FILTER_CONFIGS},
+				  {what_the_filter_forbids_ends_the_guest, SOCKET_CONFIGS},
 				  {membarrier_is_called_only_if_it_was_promised, 0},
 				  {want_of_memory_needs_no_other_call, 0},
 				  HARNESS_END,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Promises to a guest under strict seccomp: read, write, exit and sigreturn are all that it has
- * left, and any other system call kills it. Reading the clock does so too (guest.c), as it does on x86
- * wherever the kernel's own strict mode is on.
+ * left, and any other system call kills it. Reading the clock does so too (guest.c), as it does on
+ * x86 wherever the kernel's own strict mode is on.
  */
 #define _GNU_SOURCE
 #include <errno.h>
