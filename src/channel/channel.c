@@ -12,6 +12,7 @@
 #include "base/private.h"
 #include "channel/channel.h"
 #include "doorbell/doorbell.h"
+#include "ring/wake.h"
 
 /* A sleep and a wake-up cost about this much together (measured, docs/doorbell.md); to spin longer
  * than that can not win. */
@@ -86,15 +87,19 @@ static int bell_drain(struct peal_bell *bell)
 	return rc < 0 ? rc : 0;
 }
 
+/* By the kernel's word alone. */
+static bool peer_died(struct channel_bell *self)
+{
+	if (!self->is_plain) /* it has no way to ask */
+		peal_doorbell_wait(&self->doorbell, PEAL_TRY);
+	return peal_doorbell_is_dead(&self->doorbell);
+}
+
 static int bell_check(struct peal_bell *bell)
 {
 	struct channel_bell *self = from_bell(bell);
 
-	if (peer_closed(self))
-		return -EPIPE;
-	if (!self->is_plain) /* it has no way to ask */
-		peal_doorbell_wait(&self->doorbell, PEAL_TRY);
-	return peal_doorbell_is_dead(&self->doorbell) ? -EPIPE : 0;
+	return peer_closed(self) || peer_died(self) ? -EPIPE : 0;
 }
 
 /* --- Setting up and tearing down ------------------------------------------------------------ */
@@ -177,8 +182,8 @@ void peal_channel_trust_membarrier(struct peal_channel *channel)
 {
 	if (!channel->membarrier)
 		return;
-	channel->tx.wake.fence = 0;
-	channel->rx.wake.fence = 0;
+	peal_wake_drop_fence(&channel->tx.wake);
+	peal_wake_drop_fence(&channel->rx.wake);
 }
 
 static void say_good_bye(struct peal_channel *channel)
@@ -289,7 +294,7 @@ int peal_channel_watch(struct peal_channel *channel, int pidfd)
 static bool is_dead(struct peal_channel *channel)
 {
 	for (int ring = 0; ring < RINGS; ring++) {
-		if (channel->has_ring[ring] && bell_check(&channel->bells[ring].bell) == -EPIPE)
+		if (channel->has_ring[ring] && peer_died(&channel->bells[ring]))
 			return true;
 	}
 	return false;
@@ -301,7 +306,7 @@ int peal_channel_peer(struct peal_channel *channel)
 
 	if (!channel->open)
 		return PEAL_PEER_ABSENT;
-	/* The kernel's word first: a peer that closes after this look is not called dead. */
+	/* The kernel first: a peer that closes after this look is not called dead. */
 	dead = is_dead(channel);
 	switch (peal_load_acquire(&channel->peer.header->state)) {
 	case PEAL_STATE_CLOSED:

@@ -136,13 +136,16 @@ static int heavy(const struct peal_watch *arming)
 /* P8, C6: the last look. 0 or a negative errno. */
 static int settle(struct peal_watch *watch, int rc)
 {
-	if (rc == 0 && !peal_watch_is_ready(watch) && !peer_closed(watch)) {
+	bool ready = rc == 0 && peal_watch_is_ready(watch);
+	bool closed = rc == 0 && peer_closed(watch);
+
+	if (rc == 0 && !ready && !closed) {
 		list_remove(watch, HOT);
 		watch->state = WATCH_ARMED;
 		return watch->poller->backend->arm(watch);
 	}
 	peal_wake_disarm(watch->wake);
-	if (rc == 0 && peer_closed(watch))
+	if (closed)
 		bury(watch);
 	return rc;
 }

@@ -77,9 +77,9 @@ int peal_recv_cold(struct peal_consumer *rx, const struct peal_record *record, s
 	return peal_fail(EMSGSIZE, "the record has %u bytes, the buffer %zu", record->size, size);
 }
 
-int peal_wake_producer(struct peal_consumer *rx)
+int peal_wake_producer(struct peal_consumer *rx, uint64_t word)
 {
-	int rc = peal_wake_peer(&rx->wake);
+	int rc = peal_wake_peer(&rx->wake, word);
 
 	/* A producer that is gone needs no waking, and what it left is still to be read. */
 	if (rc == 0 || rc == -EPIPE)

@@ -121,9 +121,9 @@ int peal_commit_cold(struct peal_producer *tx, size_t size, uint16_t type)
 	return rc < 0 ? rc : peal_publish(tx);
 }
 
-int peal_wake_consumer(struct peal_producer *tx)
+int peal_wake_consumer(struct peal_producer *tx, uint64_t word)
 {
-	int rc = peal_wake_peer(&tx->wake);
+	int rc = peal_wake_peer(&tx->wake, word);
 
 	if (rc == 0)
 		return 0;

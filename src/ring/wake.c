@@ -29,23 +29,26 @@ static uint64_t pinned_cpu(void)
 	return 0;
 }
 
+/* What the hot path finds in fence mode: a peer that seems to sleep. */
+static const uint64_t always_odd = 1;
+
 void peal_wake_init(struct peal_wake *wake, const struct peal_ring_spec *spec, bool is_producer)
 {
 	if (is_producer) {
 		wake->own_word = &spec->own->space_wait;
 		wake->counters = &spec->own->producer_counters;
-		wake->peer_word = &spec->peer->data_wait;
+		wake->peer_wait = &spec->peer->data_wait;
 	} else {
 		wake->own_word = &spec->own->data_wait;
 		wake->counters = &spec->own->consumer_counters;
-		wake->peer_word = &spec->peer->space_wait;
+		wake->peer_wait = &spec->peer->space_wait;
 	}
+	wake->peer_word = spec->peer_membarrier ? wake->peer_wait : &always_odd;
 	wake->cpu = pinned_cpu();
 	wake->peer_cpu = &spec->peer->cpu;
 	peal_store_relaxed(&spec->own->cpu, wake->cpu);
 	wake->bell = spec->bell;
 	wake->membarrier = spec->membarrier;
-	wake->fence = !spec->peer_membarrier;
 	wake->spin_cap_ns = spec->spin_cap_ns;
 	/* Little at first: the peer may have to be started yet. */
 	wake->spin_ns = spec->spin_cap_ns < SPIN_MIN_NS ? spec->spin_cap_ns : SPIN_MIN_NS;
@@ -122,14 +125,25 @@ int peal_wake_leave(struct peal_wake *wake)
 	return rc < 0 ? rc : wake->bell->check(wake->bell);
 }
 
-int peal_wake_peer(struct peal_wake *wake)
+void peal_wake_drop_fence(struct peal_wake *wake)
 {
-	uint64_t word;
+	wake->peer_word = wake->peer_wait;
+}
+
+bool peal_wake_is_fenced(const struct peal_wake *wake)
+{
+	return wake->peer_word != wake->peer_wait;
+}
+
+int peal_wake_peer(struct peal_wake *wake, uint64_t word)
+{
 	int rc;
 
-	if (wake->fence)
-		peal_barrier_full();               /* P4, C3b of fence mode */
-	word = peal_load_relaxed(wake->peer_word); /* P5, C3c: ordered by the barrier */
+	/* One load a call: either the caller's, or this one. */
+	if (peal_wake_is_fenced(wake)) {
+		peal_barrier_full();                       /* P4, C3b of fence mode */
+		word = peal_load_relaxed(wake->peer_wait); /* P5, C3c: ordered by the barrier */
+	}
 	if (!(word & 1) || word == wake->last_rung)
 		return 0;
 	rc = wake->bell->ring(wake->bell);

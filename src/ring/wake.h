@@ -46,9 +46,17 @@ int peal_wake_leave(struct peal_wake *wake);
 /* peal_wake_heavy() - the HEAVY barrier alone. Return: 0 or a negative errno. */
 int peal_wake_heavy(struct peal_wake *wake);
 
-/* peal_wake_peer() - look at the peer's word, ring if it sleeps and was not rung for that yet.
+/* peal_wake_drop_fence() - the peer pays for our barrier from now on. Not while another thread uses
+ * this end. */
+void peal_wake_drop_fence(struct peal_wake *wake);
+
+/* peal_wake_is_fenced() - is this end in fence mode? */
+bool peal_wake_is_fenced(const struct peal_wake *wake);
+
+/* peal_wake_peer() - ring if the peer sleeps and was not rung for that yet.
+ * @word: what the hot path loaded; the peer's wait word, but in fence mode, where it is loaded here
  * Return: 0; -EPIPE when the peer is gone; another negative errno when it could not be woken. */
-int peal_wake_peer(struct peal_wake *wake);
+int peal_wake_peer(struct peal_wake *wake, uint64_t word);
 
 /* peal_wake_spurious() - count a wake that came with nothing to do. */
 void peal_wake_spurious(struct peal_wake *wake);

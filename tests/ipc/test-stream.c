@@ -16,6 +16,7 @@
 #include "harness.h"
 #include "ipc/ipc.h"
 #include "ipc/pair.h"
+#include "ring/wake.h"
 
 static struct pair start(int index, uint64_t to_guest, uint64_t to_host, const char *mode,
 			 const char *a, const char *b, const char *c)
@@ -279,8 +280,8 @@ START_TEST(a_guest_without_membarrier_is_served_with_fences)
 {
 	struct pair pair = start(_i & ~2, 1 << 14, 1 << 14, "echo", "no-membarrier", "", "");
 
-	ck_assert_uint_eq(peal_tx(pair.channel)->wake.fence, 1);
-	ck_assert_uint_eq(peal_rx(pair.channel)->wake.fence, 1);
+	ck_assert(peal_wake_is_fenced(&peal_tx(pair.channel)->wake));
+	ck_assert(peal_wake_is_fenced(&peal_rx(pair.channel)->wake));
 	for (uint64_t i = 0; i < 1000; i++) {
 		uint64_t back = 0;
 
@@ -297,12 +298,12 @@ START_TEST(a_guest_with_membarrier_drops_the_fence)
 {
 	struct pair pair = start(_i & ~2, 1 << 14, 1 << 14, "echo", "", "", "");
 
-	ck_assert_uint_eq(peal_tx(pair.channel)->wake.fence, 0);
-	ck_assert_uint_eq(peal_rx(pair.channel)->wake.fence, 0);
+	ck_assert(!peal_wake_is_fenced(&peal_tx(pair.channel)->wake));
+	ck_assert(!peal_wake_is_fenced(&peal_rx(pair.channel)->wake));
 	pair_finish(&pair);
 
 	pair = start(_i | 2, 1 << 14, 1 << 14, "echo", "", "", "");
-	ck_assert_uint_eq(peal_tx(pair.channel)->wake.fence, 1);
+	ck_assert(peal_wake_is_fenced(&peal_tx(pair.channel)->wake));
 	pair_finish(&pair);
 }
 END_TEST

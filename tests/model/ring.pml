@@ -250,20 +250,16 @@ end:
 #define DECIDE(w, last) if :: (w & 1) && w != last -> last = w :: else -> w = 0 fi
 #endif
 
-/* The word is loaded inline, and if it is odd once more, in peal_wake_peer(); that one counts. In fence
- * mode the first load decides nothing. Then the bell, which may be late: a step of its own. */
+/* @seen is the word, loaded once. In asymmetric mode an even one does not leave the hot path. Then the
+ * bell, which may be late: a step of its own. */
 #ifdef ASYM
-#define IF_ODD(word) (mem[word] & 1)
+#define LOOK(w, last) if :: w & 1 -> DECIDE(w, last) :: else -> w = 0 fi
 #else
-#define IF_ODD(word) true
+#define LOOK(w, last) DECIDE(w, last)
 #endif
-#define WAKE(odd, word, last, bell) \
-	if \
-	:: odd -> \
-		atomic { w = mem[word]; DECIDE(w, last) }; \
-		if :: w != 0 -> bell = 1; w = 0 :: else fi \
-	:: !(odd) \
-	fi
+#define WAKE(seen, last, bell) \
+	atomic { w = (seen); LOOK(w, last) }; \
+	if :: w != 0 -> bell = 1; w = 0 :: else fi
 
 #if defined(M_FLAG)             /* one flag, set by C and cleared by P */
 inline wake_consumer()
@@ -292,9 +288,9 @@ inline wake_consumer()
 {
 	LIGHT_P;                                        /* P4 */
 #ifdef HOISTED_P
-	WAKE((early & 1), DWAIT, last, dbell)
+	WAKE(early, last, dbell)
 #else
-	WAKE(IF_ODD(DWAIT), DWAIT, last, dbell)         /* P5 */
+	WAKE(mem[DWAIT], last, dbell)                   /* P5 */
 #endif
 }
 #endif
@@ -303,9 +299,9 @@ inline wake_producer()
 {
 	LIGHT_C;                                        /* C3b */
 #ifdef HOISTED_C
-	WAKE((early & 1), SWAIT, last, sbell)
+	WAKE(early, last, sbell)
 #else
-	WAKE(IF_ODD(SWAIT), SWAIT, last, sbell)         /* C3c */
+	WAKE(mem[SWAIT], last, sbell)                   /* C3c */
 #endif
 }
 

@@ -45,10 +45,12 @@ extern "C" {
 struct peal_bell;
 struct peal_counters;
 
-/* How this end sleeps and wakes the other; cold but for the first two members. */
+/* How this end sleeps and wakes the other; cold but for the first member. */
 struct peal_wake {
-	const uint64_t *peer_word;      /* the peer's wait word: odd while it sleeps */
-	uint64_t fence;                 /* 1: the peer can not pay for our barrier, so we fence */
+	/* What the hot path looks at. Asymmetric mode: the peer's wait word, odd while it sleeps. Fence
+	 * mode: a word of ours that is always odd, for then the look belongs behind a fence. */
+	const uint64_t *peer_word;
+	const uint64_t *peer_wait;      /* the peer's wait word, in either mode */
 	uint64_t last_rung;             /* the odd value for which we have rung */
 	uint64_t *own_word;             /* our wait word */
 	uint64_t own_value;             /* what we stored there last */
@@ -102,10 +104,10 @@ struct peal_consumer {
 PEAL_API int peal_reserve_cold(struct peal_producer *tx, size_t size, void **payload);
 PEAL_API int peal_commit_cold(struct peal_producer *tx, size_t size, uint16_t type);
 PEAL_API int peal_stage_cold(struct peal_producer *tx, size_t size, uint16_t type);
-PEAL_API int peal_wake_consumer(struct peal_producer *tx);
+PEAL_API int peal_wake_consumer(struct peal_producer *tx, uint64_t word);
 PEAL_API int peal_next_cold(struct peal_consumer *rx, uint64_t header);
 PEAL_API int peal_release_cold(struct peal_consumer *rx, uint64_t position);
-PEAL_API int peal_wake_producer(struct peal_consumer *rx);
+PEAL_API int peal_wake_producer(struct peal_consumer *rx, uint64_t word);
 PEAL_API int peal_recv_cold(struct peal_consumer *rx, const struct peal_record *record,
 			    size_t size);
 
@@ -164,6 +166,7 @@ PEAL_HELPER int peal_publish_span(struct peal_producer *tx, uint64_t first, uint
 {
 	uint64_t tail = tx->tail, end = tail + span;
 	unsigned char *at = tx->data + (tail & tx->mask);
+	uint64_t word;
 
 	/* P2: the consumer will look at this word next. Plain: P3 releases it. */
 	peal_store_relaxed((uint64_t *)(void *)(at + span), 0);
@@ -177,10 +180,9 @@ PEAL_HELPER int peal_publish_span(struct peal_producer *tx, uint64_t first, uint
 		peal_store_relaxed(tx->shared_tail, end);
 	/* P4: LIGHT, pairs with C5: the consumer sees the header or we see that it sleeps. */
 	peal_barrier_light();
-	/* P5: relaxed, P4 orders it. In fence mode every publication goes the slow way. */
-	if (PEAL_UNLIKELY((peal_load_relaxed(tx->wake.peer_word) | tx->wake.fence) & 1))
-		return peal_wake_consumer(tx);
-	return 0;
+	/* P5: relaxed, P4 orders it. In fence mode always odd. */
+	word = peal_load_relaxed(tx->wake.peer_word);
+	return PEAL_UNLIKELY(word & 1) ? peal_wake_consumer(tx, word) : 0;
 }
 
 PEAL_API PEAL_INLINE int peal_commit(struct peal_producer *tx, size_t size, uint16_t type)
@@ -287,15 +289,16 @@ PEAL_API PEAL_INLINE int peal_next(struct peal_consumer *rx, struct peal_record 
 /* C3…C3c: everything before @position is the producer's again. */
 PEAL_HELPER int peal_release_at(struct peal_consumer *rx, uint64_t position)
 {
+	uint64_t word;
+
 	rx->head = position;
 	/* C3: release, pairs with P0 and P8: our reads of the payload come before its reuse. */
 	peal_store_release(rx->shared_head, position);
 	/* C3b: LIGHT, pairs with P7: the producer sees the room or we see that it sleeps. */
 	peal_barrier_light();
-	/* C3c: relaxed, C3b orders it. */
-	if (PEAL_UNLIKELY((peal_load_relaxed(rx->wake.peer_word) | rx->wake.fence) & 1))
-		return peal_wake_producer(rx);
-	return 0;
+	/* C3c: relaxed, C3b orders it. In fence mode always odd. */
+	word = peal_load_relaxed(rx->wake.peer_word);
+	return PEAL_UNLIKELY(word & 1) ? peal_wake_producer(rx, word) : 0;
 }
 
 PEAL_API PEAL_INLINE int peal_release(struct peal_consumer *rx)
