@@ -282,7 +282,9 @@ int peal_channel_watch(struct peal_channel *channel, int pidfd)
 		return peal_fail(EBADFD,
 				 "this channel belongs to the process that forked this one");
 	/* A question only, of a process that need not be our child; EBADF means that it is no pidfd. */
-	if (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT) < 0 && errno != ECHILD)
+	if (TEMP_FAILURE_RETRY(waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT)) <
+		    0 &&
+	    errno != ECHILD)
 		return peal_fail(EBADF, "descriptor %d is not a pidfd", pidfd);
 	copy = fcntl(pidfd, F_DUPFD_CLOEXEC, PEAL_FD_MIN);
 	if (copy < 0)

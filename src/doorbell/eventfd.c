@@ -162,7 +162,7 @@ int64_t peal_eventfd_pending(int fd)
 
 	if (info < 0)
 		return peal_fail(-info, "%s: %s", path, peal_strerror(info));
-	length = read(info, text, sizeof(text) - 1);
+	length = TEMP_FAILURE_RETRY(read(info, text, sizeof(text) - 1));
 	if (length < 0)
 		return peal_fail_errno(path);
 	text[length] = '\0';

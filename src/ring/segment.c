@@ -66,7 +66,7 @@ static int allocate(int fd, uint64_t bytes)
 	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && bytes > limit.rlim_cur)
 		return peal_fail(EFBIG, "a segment of %llu bytes is over RLIMIT_FSIZE (%llu)",
 				 (unsigned long long)bytes, (unsigned long long)limit.rlim_cur);
-	if (ftruncate(fd, (off_t)bytes) < 0)
+	if (TEMP_FAILURE_RETRY(ftruncate(fd, (off_t)bytes)) < 0)
 		return peal_fail_errno("sizing a segment");
 	for (uint64_t at = 0; at < bytes;) {
 		uint64_t length = bytes - at < piece ? bytes - at : piece;
@@ -96,7 +96,7 @@ static int write_identity(int fd, const struct peal_segment_spec *spec)
 
 	memcpy(header.channel_id, spec->channel_id, sizeof(header.channel_id));
 	snprintf(header.name, sizeof(header.name), "%s", spec->name ? spec->name : "");
-	if (pwrite(fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header))
+	if (TEMP_FAILURE_RETRY(pwrite(fd, &header, sizeof(header), 0)) != (ssize_t)sizeof(header))
 		return peal_fail_errno("writing a segment's identity");
 	return 0;
 }
@@ -191,7 +191,9 @@ int peal_segment_check(int fd, enum peal_role role, bool ours, struct peal_segme
 
 	if (rc < 0)
 		return rc;
-	length = pread(fd, &copy, sizeof(copy), 0);
+	length = TEMP_FAILURE_RETRY(pread(fd, &copy, sizeof(copy), 0));
+	if (length < 0)
+		return peal_fail_errno("reading a segment's identity");
 	if (length != (ssize_t)sizeof(copy) || copy.magic != PEAL_LAYOUT_MAGIC)
 		return peal_fail(EINVAL, "descriptor %d is not a Peal segment: wrong magic", fd);
 	if (copy.version != PEAL_LAYOUT_VERSION ||
