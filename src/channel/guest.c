@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/barrier.h"
@@ -34,18 +35,22 @@ static void ring_once(int fd)
 		peal_wake_notify(copy);
 }
 
-/* Tell the host that there is no common language: the first 96 bytes are the same in all. The
- * guest's segment was found to be one. Should this fail, the host still sees the guest end. */
+/*
+ * Tell the host that there is no common language: the first 96 bytes are the same in all. The guest's
+ * segment was found to be one, and so large. Should this fail, the host still sees the guest end.
+ *
+ * Mapped, because pwrite(2) raises SIGXFSZ in a guest that may write no files (RLIMIT_FSIZE).
+ */
 static void refuse(const struct peal_guest_fds *fds)
 {
-	const uint32_t version = PEAL_LAYOUT_VERSION;
-	const uint64_t state = PEAL_STATE_REFUSED;
+	struct peal_segment_header *header = mmap(NULL, PEAL_HEADER_BYTES, PROT_READ | PROT_WRITE,
+						  MAP_SHARED, fds->guest_segment, 0);
 
-	if (pwrite(fds->guest_segment, &version, sizeof(version),
-		   offsetof(struct peal_segment_header, version)) < 0 ||
-	    pwrite(fds->guest_segment, &state, sizeof(state),
-		   offsetof(struct peal_segment_header, state)) < 0)
+	if (header == MAP_FAILED)
 		return;
+	header->version = PEAL_LAYOUT_VERSION;
+	peal_store_release(&header->state, PEAL_STATE_REFUSED); /* version first */
+	munmap(header, PEAL_HEADER_BYTES);
 	for (unsigned int i = 0; i < fds->doorbell_count; i++)
 		ring_once(fds->doorbells[i]);
 }
