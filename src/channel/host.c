@@ -53,7 +53,8 @@ static int create_segments(struct peal_channel *channel, const struct peal_chann
 	};
 	int fd;
 
-	if (getrandom(id, sizeof(id), 0) != (ssize_t)sizeof(id))
+	/* Waits, and can be interrupted, until the kernel has gathered enough after its start. */
+	if (TEMP_FAILURE_RETRY(getrandom(id, sizeof(id), 0)) != (ssize_t)sizeof(id))
 		return peal_fail_errno("getrandom");
 	if (options->doorbell == PEAL_DOORBELL_EVENTFD)
 		spec.incompatible_flags = PEAL_INCOMPATIBLE_EVENTFD;
@@ -249,7 +250,14 @@ int peal_spawn(struct peal_child **child, struct peal_channel *channel, char *co
 		close(watched);
 		return rc;
 	}
-	dup3(peal_child_pidfd(spawned), watched, O_CLOEXEC);
+	/* The number is there, so this fails only where the limit of descriptors fell meanwhile, or a
+	 * filter forbids it. Not to notice would be to watch a file that is always readable. */
+	if (TEMP_FAILURE_RETRY(dup3(peal_child_pidfd(spawned), watched, O_CLOEXEC)) < 0) {
+		rc = peal_fail_errno("keeping the guest's pidfd");
+		close(watched);
+		peal_child_free(spawned);
+		return rc;
+	}
 	peal_channel_watch_take(channel, watched);
 	peal_channel_close_guest_end(channel);
 	*child = spawned;
