@@ -55,7 +55,7 @@ static void epoll_close(struct peal_poller *poller)
 }
 
 /* Explicitly: a forked child that holds the same file would keep what closing does not end. */
-static void epoll_remove(struct peal_watch *watch)
+static bool epoll_remove(struct peal_watch *watch)
 {
 	int pidfd = watch->pidfd_copy >= 0 ? watch->pidfd_copy : watch->pidfd;
 
@@ -64,6 +64,7 @@ static void epoll_remove(struct peal_watch *watch)
 	if (pidfd >= 0)
 		epoll_ctl(watch->poller->fd, EPOLL_CTL_DEL, pidfd, NULL);
 	peal_fd_close(&watch->pidfd_copy);
+	return true;
 }
 
 /* Two watches of one channel share its pidfd, which epoll takes once a number. */

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -90,12 +91,18 @@ int peal_poller_create(struct peal_poller **poller, const struct peal_poller_opt
 
 struct peal_poller *peal_poller_close(struct peal_poller *poller)
 {
+	struct peal_watch *next;
+
 	if (!poller)
 		return NULL;
 	if (poller->open) {
 		while (poller->lists[ALL].at)
 			peal_watch_remove(poller->lists[ALL].at);
 		poller->backend->close(poller);
+		for (; poller->held; poller->held = next) {
+			next = poller->held->next_resumed;
+			free(poller->held);
+		}
 		peal_fd_close(&poller->wake_fd);
 	}
 	peal_private_free(poller, sizeof(*poller));

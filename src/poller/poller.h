@@ -86,6 +86,8 @@ struct peal_poller {
 		size_t count;
 	} lists[LISTS];
 
+	struct peal_watch *held; /* removed, but not let go by the backend; by next_resumed */
+
 	struct channel_bell *owed; /* bells that are to be rung */
 	int owed_error;            /* one could not be; the next wait says so */
 
@@ -105,8 +107,9 @@ struct peal_backend {
 	int (*open)(struct peal_poller *poller);
 	void (*close)(struct peal_poller *poller);
 	int (*add)(struct peal_watch *watch);
-	/* From its return on, neither doorbell nor pidfd is touched. */
-	void (*remove)(struct peal_watch *watch);
+	/* From its return on, neither doorbell nor pidfd is touched. False: the kernel will not let go
+	 * of them, and may name the watch again until close(). */
+	bool (*remove)(struct peal_watch *watch);
 	/* Its word is odd. The next wait() begins to wait for its bell. Calls nothing back. */
 	int (*arm)(struct peal_watch *watch);
 	/* Ring it, by the next wait() at the latest. */

@@ -301,9 +301,10 @@ static void cancel(struct peal_watch *watch, uint64_t op)
 	io_uring_sqe_set_data64(sqe, CANCEL_OP);
 }
 
-static void uring_remove(struct peal_watch *watch)
+static bool uring_remove(struct peal_watch *watch)
 {
 	struct peal_poller *poller = watch->poller;
+	int failures = 0;
 
 	watch->being_removed = true;
 	if (watch->to_be_asked)
@@ -313,11 +314,18 @@ static void uring_remove(struct peal_watch *watch)
 	if (watch->pidfd_asked)
 		cancel(watch, OP_PIDFD);
 	/* Until the kernel has let go of both: a recv that is still under way would take the bells of
-	 * the next waiter, and hold the socket open. */
-	while (watch->bell_asked || watch->pidfd_asked) {
-		io_uring_submit_and_wait(&poller->ring, 1);
+	 * the next waiter, and hold the socket open. But not for ever, where the call has come to be
+	 * forbidden (a filter) or there is no memory: then it lets go when the poller is closed. */
+	while ((watch->bell_asked || watch->pidfd_asked) && failures < TRIES) {
+		int rc = io_uring_submit_and_wait(&poller->ring, 1);
+
+		if (rc < 0 && rc != -EINTR) {
+			failures++;
+			sched_yield();
+		}
 		complete_all(poller);
 	}
+	return !watch->bell_asked && !watch->pidfd_asked;
 }
 
 /* --- Sleeping -------------------------------------------------------------------------------- */

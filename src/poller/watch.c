@@ -327,23 +327,32 @@ int peal_poller_watch_child(struct peal_poller *poller, struct peal_child *child
 
 void peal_watch_remove(struct peal_watch *watch)
 {
+	struct peal_poller *poller;
+	bool is_free;
+
 	if (!watch || !watch->poller->open)
 		return;
+	poller = watch->poller;
 	/* It may be among them. */
-	peal_watches_take_resumed(watch->poller);
+	peal_watches_take_resumed(poller);
 	if (watch->batched)
 		peal_batch_end(watch);
 	/* First the word, then the doorbell is somebody else's. */
 	if (watch->state == WATCH_ARMED && watch->wake)
 		peal_wake_disarm(watch->wake);
-	watch->poller->backend->remove(watch);
+	is_free = poller->backend->remove(watch);
 	/* Looked at only now: while the backend waited for its last word, the bell may have rung. */
 	if (watch->state == WATCH_HOT)
 		list_remove(watch, HOT);
 	list_remove(watch, ALL);
 	if (watch->bell)
 		watch->bell->watched = false;
-	free(watch);
+	if (is_free) {
+		free(watch);
+	} else {
+		watch->next_resumed = poller->held;
+		poller->held = watch;
+	}
 }
 
 int peal_watch_resume(struct peal_watch *watch, size_t size)
