@@ -149,10 +149,10 @@ static void reap_killed(struct peal_child *child)
 	const uint64_t deadline_ns = peal_deadline_in_ns(KILLED_WAIT_NS);
 	const struct timespec little = {.tv_nsec = 1000000};
 
-	if (await_end(child, deadline_ns) < 0)
+	if (await_end(child, deadline_ns) == -ETIMEDOUT)
 		return;
 	/* Dead, but a debugger or a leak checker may hold on to it, and nothing tells when it lets
-	 * go; the pidfd is readable all the while. */
+	 * go; the pidfd is readable all the while. Or the kernel could not wait: then we look. */
 	while (peal_child_take_status(child, WNOHANG) == -EAGAIN &&
 	       !peal_deadline_passed(deadline_ns))
 		nanosleep(&little, NULL);
