@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -43,8 +44,11 @@ static void give_way(void)
 static int bell_ring(struct peal_bell *bell)
 {
 	struct channel_bell *self = from_bell(bell);
-	int rc = -EAGAIN;
+	int cancel, rc = -EAGAIN;
 
+	/* What the bell announces is published already. A thread that were cancelled here would never
+	 * return the record that it took, and nobody would ring for it. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	/* -ENOBUFS and -ENOMEM mean that nothing was queued. A kernel that has no page for one byte
 	 * is about to kill somebody; give it some chances, since a wake must not be lost. */
 	for (int tries = 0; tries < 1000; tries++) {
@@ -54,6 +58,7 @@ static int bell_ring(struct peal_bell *bell)
 			break;
 		give_way();
 	}
+	pthread_setcancelstate(cancel, NULL);
 	if (rc == PEAL_SIGNAL_PEER_DEAD)
 		return -EPIPE;
 	return rc < 0 ? rc : 0;

@@ -65,7 +65,7 @@ static const struct rule {
 	{SYS_munmap, NO_ARG, 0, {ENOMEM}},
 	{SYS_openat, NO_ARG, 0, {EMFILE, ENFILE, ENOMEM, EACCES, ENOENT}},
 	{SYS_pidfd_open, NO_ARG, 0, {EMFILE, ENFILE, ENOMEM, ENOSYS, EPERM}},
-	{SYS_pidfd_send_signal, NO_ARG, 0, {EPERM, ESRCH}},
+	{SYS_pidfd_send_signal, NO_ARG, 0, {EPERM}},
 	{SYS_ppoll, NO_ARG, 0, {EINTR, ENOMEM, EINVAL}},
 	{SYS_prctl, NO_ARG, 0, {EINVAL, EPERM}},
 	{SYS_pread64, NO_ARG, 0, {EINTR, ENOMEM, EIO}},

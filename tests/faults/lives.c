@@ -266,9 +266,13 @@ static bool live_with_a_guest(struct world *world, const struct scenario *scenar
 					      .spin_max_us = PEAL_SPIN_NEVER};
 	char echo[] = "echo", *argv[] = {scenario_guest, echo, NULL}, text[256];
 	struct peal_child_status status;
+	/* Where we have little memory, the guest still has what its start takes. */
+	const struct peal_rlimit memory = {RLIMIT_AS, {RLIM_INFINITY, RLIM_INFINITY}};
+	struct peal_spawn_options spawning = {
+		.size = sizeof(spawning), .rlimits = &memory, .rlimit_count = 1};
 
 	if (!make_host(world, scenario) ||
-	    !OK(peal_spawn(&world->child, world->host, argv, NULL)) ||
+	    !OK(peal_spawn(&world->child, world->host, argv, &spawning)) ||
 	    !OK(peal_child_wait_ready(world->child, world->host, LONG)) || !exchange(world) ||
 	    !OK(peal_poller_create(&world->poller, &options)) ||
 	    !OK(peal_poller_watch_child(world->poller, world->child, NULL, NULL)))
@@ -337,6 +341,8 @@ static bool refuse(struct world *world, const struct scenario *scenario)
 	if (pwrite(fds.guest_segment, &version, sizeof(version),
 		   offsetof(struct peal_segment_header, version)) < 0)
 		scenario_wrong("the version can not be changed");
+	if (scenario->without_files)
+		setrlimit(RLIMIT_FSIZE, &(struct rlimit){0, RLIM_INFINITY});
 	return GIVES(peal_attach_fds(&world->guest, &fds, NULL), -EPROTONOSUPPORT) &&
 	       GIVES(peal_channel_wait_ready(world->host, LONG), -EPROTONOSUPPORT);
 }
@@ -422,6 +428,8 @@ const struct scenario scenarios[] = {
 	{"a child with all options", spawn_with_options, SOCKET},
 	{"a guest of another version", refuse, SOCKET},
 	{"a guest of another version, eventfds", refuse, EVENTFD},
+	{"a guest of another version that may write no files", refuse, SOCKET,
+	 .without_files = true},
 };
 
 const size_t scenario_count = sizeof(scenarios) / sizeof(scenarios[0]);

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include <peal/peal.h>
@@ -36,6 +37,7 @@ struct scenario {
 	enum peal_poller_backend backend;
 	bool without_streams; /* standard input, output and error are closed */
 	bool on_one_cpu;
+	bool without_files; /* the guest has RLIMIT_FSIZE 0 */
 };
 
 extern const struct scenario scenarios[];
@@ -54,6 +56,8 @@ struct report {
 	int failing_step;   /* the allocation from here ... */
 	void *failing_back; /* ... that returns to there */
 	bool ignores_mappings, ignores_child;
+	const struct rlimit *limit; /* of @limited, while the scenario lives; NULL: none */
+	int limited;
 	bool may_be_otherwise; /* a call may succeed with another result than without a fault */
 
 	/* The tracee. */
