@@ -344,7 +344,7 @@ static bool refuse(struct world *world, const struct scenario *scenario)
 	if (scenario->without_files)
 		setrlimit(RLIMIT_FSIZE, &(struct rlimit){0, RLIM_INFINITY});
 	return GIVES(peal_attach_fds(&world->guest, &fds, NULL), -EPROTONOSUPPORT) &&
-	       GIVES(peal_channel_wait_ready(world->host, LONG), -EPROTONOSUPPORT);
+	       GIVES(peal_channel_wait_ready(world->host, SHORTLY), -EPROTONOSUPPORT);
 }
 
 /* --- Doorbells on their own ------------------------------------------------------------------ */

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "faults/scenario.h"
+#include "harness.h"
 
 /* A descriptor that nothing else complains about, and the complaint. */
 #define UNHEARD_OF (-7)
@@ -149,6 +150,16 @@ static void look_for_children(void)
 		kill(report->guest, SIGKILL);
 	while (wait(NULL) > 0)
 		;
+}
+
+/* "guest-fds" is found in the second directory. */
+void scenario_find_guests(void)
+{
+	char path[PATH_MAX + 16];
+
+	snprintf(path, sizeof(path), "/nowhere:%s", harness_helper(".."));
+	setenv("PATH", path, 1);
+	snprintf(scenario_guest, PATH_MAX, "%s", harness_helper("../guest"));
 }
 
 /* --- One life -------------------------------------------------------------------------------- */

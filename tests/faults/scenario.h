@@ -97,4 +97,7 @@ __attribute__((format(printf, 1, 2))) void scenario_wrong(const char *format, ..
 /* The path of the guest (tests/ipc/guest.c). */
 extern char scenario_guest[PATH_MAX];
 
+/* scenario_find_guests() - before the first: scenario_guest, and PATH. */
+void scenario_find_guests(void);
+
 #endif

@@ -8,18 +8,18 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "faults/scenario.h"
 #include "faults/sites.h"
+#include "faults/tell.h"
 #include "faults/trace.h"
 #include "harness.h"
 #include "ipc/ipc.h"
@@ -38,8 +38,8 @@ static struct figures {
 } * figures;
 
 static struct sites *sites;
-static bool is_full;
-
+/* The name of the only scenario to live; NULL: all. The argument, for who looks for a mistake. */
+static const char *only;
 struct hunt {
 	const struct scenario *scenario;
 	struct call keys[KEYS_MAX];
@@ -206,7 +206,7 @@ static void push_each(struct hunt *hunt, const struct call *call, unsigned int s
 	bool is_new_site = call->site < 0 || sites->at[call->site].failed == 0;
 
 	/* What was seen while unwinding, in whatever scenario, is much the same in the others. */
-	if (first && !is_full && !is_new_site)
+	if (first && !is_full() && !is_new_site)
 		return;
 	for (const int *error = errors_of(call); *error != 0; error++) {
 		struct fault fault = {.like = *call, .skip = skip, .error = *error};
@@ -217,7 +217,7 @@ static void push_each(struct hunt *hunt, const struct call *call, unsigned int s
 			continue;
 		/* Want of memory or a filter mostly lasts. */
 		fault.is_lasting = true;
-		if (is_full || is_new_site)
+		if (is_full() || is_new_site)
 			push(hunt, &fault, NULL);
 	}
 }
@@ -243,7 +243,7 @@ static bool is_worth_a_life(const struct hunt *hunt, const struct call *call, si
 					       sites->at[call->site].failed == 0));
 	/* In the child there is one for each signal. Whether it has ended is asked twice. */
 	return is_new &&
-	       (nth == 1 || call->nr == SYS_waitid || (is_full && call->nr != SYS_rt_sigaction));
+	       (nth == 1 || call->nr == SYS_waitid || (is_full() && call->nr != SYS_rt_sigaction));
 }
 
 /* Of the first life all calls; of one with the fault @first those that are new. */
@@ -267,16 +267,6 @@ static void learn(struct hunt *hunt, const struct trace *trace, const struct fau
 		if (seen[key] > hunt->times[key])
 			hunt->times[key] = seen[key];
 	}
-}
-
-/* "guest-fds" is found in the second directory. */
-static void set_path(void)
-{
-	char path[PATH_MAX + 16];
-
-	snprintf(path, sizeof(path), "/nowhere:%s", harness_helper(".."));
-	setenv("PATH", path, 1);
-	snprintf(scenario_guest, PATH_MAX, "%s", harness_helper("../guest"));
 }
 
 /* --- The hunt -------------------------------------------------------------------------------- */
@@ -318,7 +308,9 @@ START_TEST(each_failing_call_is_survived_or_told_and_nothing_is_left)
 	static struct hunt hunt;
 	static struct trace trace;
 
-	set_path();
+	if (only && strcmp(only, scenarios[_i].name) != 0)
+		harness_skip("another scenario is asked for");
+	scenario_find_guests();
 	hunt.scenario = &scenarios[_i];
 	hunt.queue = calloc(WORK_MAX, sizeof(*hunt.queue));
 	live_once(&hunt, &trace);
@@ -326,37 +318,25 @@ START_TEST(each_failing_call_is_survived_or_told_and_nothing_is_left)
 		complain(&hunt, &trace, judge(&trace) ? judge(&trace) : "it fails without a fault");
 	ck_assert_int_eq(hunt.wrong, 0);
 	learn(&hunt, &trace, NULL);
-	for (hunt.first = 0; hunt.first < hunt.last; hunt.first++)
+	for (hunt.first = 0; hunt.first < hunt.last; hunt.first++) {
 		fail_once(&hunt, hunt.first);
+		if (isatty(STDOUT_FILENO)) {
+			printf("\r%zu of %zu ", hunt.first, hunt.last);
+			fflush(stdout);
+		}
+	}
 	free(hunt.queue);
 	printf("%s: %zu calls, %zu faults\n", hunt.scenario->name, hunt.key_count, hunt.last);
 	ck_assert_msg(hunt.wrong == 0, "%d of %zu faults", hunt.wrong, hunt.last);
 }
 END_TEST
 
-/* For who reads the test's output, and for ./dev, which prints it at the end. */
-__attribute__((format(printf, 1, 2))) static void tell(const char *format, ...)
-{
-	const char *path = getenv("PEAL_TALLY");
-	FILE *file = path ? fopen(path, "ae") : NULL;
-	char text[256];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	printf("%s\n", text);
-	fflush(stdout);
-	if (file) {
-		fprintf(file, "# faults: %s\n", text);
-		fclose(file);
-	}
-}
-
 START_TEST(every_call_site_was_reached_and_failed)
 {
 	unsigned int reached = 0, failed = 0, never_fail = 0, quiet = 0;
 
+	if (only)
+		harness_skip("that takes all scenarios");
 	for (size_t i = 0; i < sites->count; i++) {
 		const struct site *site = &sites->at[i];
 
@@ -386,9 +366,11 @@ END_TEST
 START_TEST(interruptions_everywhere_are_not_noticed)
 {
 	static struct trace trace;
-	unsigned int lives = is_full ? 200 : 5;
+	unsigned int lives = is_full() ? 200 : 5;
 
-	set_path();
+	if (only && strcmp(only, scenarios[_i].name) != 0)
+		harness_skip("another scenario is asked for");
+	scenario_find_guests();
 	for (unsigned int i = 0; i < lives; i++) {
 		struct hunt hunt = {.scenario = &scenarios[_i]};
 
@@ -412,9 +394,9 @@ static void *share(size_t size)
 	return memory == MAP_FAILED ? NULL : memory;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-	is_full = getenv("PEAL_FAULTS_FULL") != NULL;
+	only = argc > 1 ? argv[1] : NULL;
 	sites = sites_load();
 	report = share(sizeof(*report));
 	figures = share(sizeof(*figures));

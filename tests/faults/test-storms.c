@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 #include <unistd.h>
 
 #include "faults/scenario.h"
+#include "faults/tell.h"
 #include "harness.h"
 #include "ipc/ipc.h"
 #include "ipc/pair.h"
@@ -29,37 +29,6 @@
 static struct {
 	unsigned long signals;
 } * figures;
-
-static bool is_full;
-
-static void set_path(void)
-{
-	char path[PATH_MAX + 16];
-
-	snprintf(path, sizeof(path), "/nowhere:%s", harness_helper(".."));
-	setenv("PATH", path, 1);
-	snprintf(scenario_guest, PATH_MAX, "%s", harness_helper("../guest"));
-}
-
-static void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static void tell(const char *format, ...)
-{
-	const char *path = getenv("PEAL_TALLY");
-	FILE *file = path ? fopen(path, "ae") : NULL;
-	char text[256];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	printf("%s\n", text);
-	fflush(stdout);
-	if (file) {
-		fprintf(file, "# faults: %s\n", text);
-		fclose(file);
-	}
-}
 
 /* Let @scenario live in a process of its own; @before is called in there. */
 static void live(const struct scenario *scenario, void (*before)(void))
@@ -118,7 +87,7 @@ START_TEST(with_any_number_of_descriptors_it_works_or_says_so)
 {
 	struct want want = {0};
 
-	set_path();
+	scenario_find_guests();
 	for (size_t i = 0; i < scenario_count; i++) {
 		unsigned int limit = 2;
 
@@ -147,10 +116,10 @@ static uint64_t address_space(void)
 
 START_TEST(with_any_amount_of_memory_it_works_or_says_so)
 {
-	const uint64_t step = is_full ? 4096 : 8192;
+	const uint64_t step = is_full() ? 4096 : 8192;
 	struct want want = {0};
 
-	set_path();
+	scenario_find_guests();
 	for (size_t i = 0; i < scenario_count; i++) {
 		uint64_t begin = address_space(), limit = begin;
 
@@ -172,7 +141,7 @@ START_TEST(a_file_size_limit_is_told_and_raises_no_signal)
 	static const uint64_t limits[] = {0, 1, 4095, 4096, 8191};
 	struct want want = {0};
 
-	set_path();
+	scenario_find_guests();
 	for (size_t i = 0; i < scenario_count; i++) {
 		for (size_t j = 0; j < sizeof(limits) / sizeof(limits[0]); j++)
 			live_in_want(&scenarios[i], RLIMIT_FSIZE, limits[j], &want, EFBIG);
@@ -210,9 +179,9 @@ static void end_storm(void)
 START_TEST(in_a_storm_of_signals_all_works)
 {
 	unsigned long before = figures->signals;
-	int lives = is_full ? 500 : 20;
+	int lives = is_full() ? 500 : 20;
 
-	set_path();
+	scenario_find_guests();
 	for (int i = 0; i < lives; i++) {
 		memset(report, 0, sizeof(*report));
 		live(&scenarios[_i], begin_storm);
@@ -281,7 +250,7 @@ END_TEST
 START_TEST(in_a_storm_of_signals_a_stream_arrives_whole)
 {
 	struct peal_channel_options options = config(_i, 1 << 13, 1 << 13);
-	const char *count = is_full ? "1000000" : "30000";
+	const char *count = is_full() ? "1000000" : "30000";
 	struct pair pair;
 	char *argv[] = {harness_helper("../guest"),
 			strdupa("send"),
@@ -356,7 +325,6 @@ END_TEST
 
 int main(void)
 {
-	is_full = getenv("PEAL_FAULTS_FULL") != NULL;
 	report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		      0);
 	figures = mmap(NULL, sizeof(*figures), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
