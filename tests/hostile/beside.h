@@ -15,6 +15,9 @@ extern const char *const way_names[WAYS];
 
 enum { TX, RX, ENDS };
 
+/* A window without an end. */
+#define ALWAYS UINT64_MAX
+
 /* A channel with its guest, as the host sees it. */
 struct lane {
 	const char *mode;

@@ -127,8 +127,8 @@ static void scribble_all(void)
 
 static void attack_and_ring(void (*attack)(void))
 {
+	at_times = ring_both; /* a host that sleeps sees nothing */
 	attack_until_stopped(attack);
-	ring_both();
 	stall();
 }
 

@@ -28,7 +28,7 @@ int argument_count;
 char **arguments;
 int segments[SIDES] = {-1, -1};
 int bells[2] = {-1, -1};
-void (*at_the_end)(void);
+void (*at_times)(void), (*at_the_end)(void);
 struct peal_segment_header *own;
 uint64_t *own_data;
 const struct peal_segment_header *host;
@@ -95,6 +95,8 @@ void attack_until_stopped(void (*attack)(void))
 		for (int i = 0; i < 64; i++)
 			attack();
 		account->hostilities += 64;
+		if (at_times)
+			at_times();
 	}
 	if (at_the_end)
 		at_the_end();

@@ -36,8 +36,8 @@ extern int segments[SIDES];
 /* Where we ring and are rung: as producer, as consumer. Also in a forked child. */
 extern int bells[2];
 
-/* Done by attack_until_stopped() before it says that it is done; or NULL. */
-extern void (*at_the_end)(void);
+/* Done by attack_until_stopped() now and then, and before it says that it is done; or NULL. */
+extern void (*at_times)(void), (*at_the_end)(void);
 
 /* Our segment, for writing, and the host's, for reading. */
 extern struct peal_segment_header *own;

@@ -21,7 +21,7 @@
 #include "hostile/beside.h"
 
 /* Records that the innocent guest must echo while hostilities last. */
-#define INNOCENT_RECORDS 400
+#define INNOCENT_RECORDS 1000
 
 /* A guest that has ended its hostilities costs nothing: processor time, out of the time waited. A
  * host that spun would use nearly all of it. */
@@ -294,7 +294,7 @@ static void run_round(const struct threat *threat, enum way way)
 
 	host_open(&host, way);
 	hostile->is_strict = threat->flags & STRICT;
-	hostile->window = threat->flags & STRICT ? 8 : UINT64_MAX;
+	hostile->window = threat->flags & STRICT ? 8 : ALWAYS;
 	host_meet(&host, threat->mode, threat->flags & EVENTFDS);
 	if (threat->flags & HEIR)
 		__atomic_store_n(&hostile->account->stop, 0, __ATOMIC_RELAXED);
