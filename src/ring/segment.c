@@ -242,6 +242,9 @@ int peal_segment_map(struct peal_segment *segment, int fd, uint64_t capacity, bo
 {
 	void *base = map_mirrored(fd, capacity, PROT_READ | (writable ? PROT_WRITE : 0));
 
+	/* Of two who attach at the same time, the second may find the seal of the first here already. */
+	if (!base && writable && errno == EPERM)
+		return peal_fail(EBUSY, "segment %d has its writer already", fd);
 	if (!base)
 		return peal_fail_errno("mapping a segment");
 	segment->header = base;

@@ -64,7 +64,8 @@ int peal_segment_check(int fd, enum peal_role role, bool ours, struct peal_segme
  *
  * The mapping is not inherited by fork.
  *
- * Return: 0 or a negative errno with nothing mapped.
+ * Return: 0; -EBUSY when it is to be writable and another writer has sealed it; another negative errno.
+ * Nothing is mapped then.
  */
 int peal_segment_map(struct peal_segment *segment, int fd, uint64_t capacity, bool writable);
 
