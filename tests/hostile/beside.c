@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -25,7 +23,6 @@
 #define INNOCENT_WINDOW 16
 
 const char *const way_names[WAYS] = {"waits", "epoll", "io_uring"};
-struct totals *totals;
 
 /* --- One channel ----------------------------------------------------------------------------- */
 
@@ -342,12 +339,29 @@ uint64_t host_be_quiet(struct host *host, uint64_t for_us)
 
 /* --- From beginning to end ------------------------------------------------------------------- */
 
+void host_open_accounts(struct host *host)
+{
+	const size_t bytes = ACCOUNTS * sizeof(*host->accounts);
+
+	host->accounts_fd = memfd_create("accounts", MFD_CLOEXEC);
+	ck_assert_int_ge(host->accounts_fd, 3);
+	ck_assert_int_eq(ftruncate(host->accounts_fd, (off_t)bytes), 0);
+	host->accounts =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, host->accounts_fd, 0);
+	ck_assert_ptr_ne(host->accounts, MAP_FAILED);
+}
+
+void host_close_accounts(struct host *host)
+{
+	munmap(host->accounts, ACCOUNTS * sizeof(*host->accounts));
+	close(host->accounts_fd);
+}
+
 void host_open(struct host *host, enum way way)
 {
 	struct peal_poller_options options = {.size = sizeof(options),
 					      .backend = way == BY_EPOLL ? PEAL_POLLER_EPOLL
 									 : PEAL_POLLER_IO_URING};
-	const size_t bytes = ACCOUNTS * sizeof(*host->accounts);
 	int rc = 0;
 
 	*host = (struct host){.way = way};
@@ -356,12 +370,7 @@ void host_open(struct host *host, enum way way)
 	if (way == BY_URING && (rc == -ENOSYS || rc == -EPERM))
 		harness_skip("io_uring is not allowed here");
 	assert_ok(rc);
-	host->accounts_fd = memfd_create("accounts", MFD_CLOEXEC);
-	ck_assert_int_ge(host->accounts_fd, 3);
-	ck_assert_int_eq(ftruncate(host->accounts_fd, (off_t)bytes), 0);
-	host->accounts =
-		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, host->accounts_fd, 0);
-	ck_assert_ptr_ne(host->accounts, MAP_FAILED);
+	host_open_accounts(host);
 	host->innocent.is_strict = true;
 	host->innocent.window = INNOCENT_WINDOW;
 	lane_start(&host->innocent, host, 0, "echo", false, true);
@@ -400,57 +409,5 @@ void host_close(struct host *host)
 	ck_assert_uint_eq(innocent->received, innocent->sent);
 	lane_close(innocent);
 	host->poller = peal_poller_close(host->poller);
-	munmap(host->accounts, ACCOUNTS * sizeof(*host->accounts));
-	close(host->accounts_fd);
-}
-
-/* --- What it costs --------------------------------------------------------------------------- */
-
-static int count_lines(const char *path)
-{
-	FILE *file = fopen(path, "re");
-	char line[512];
-	int count = 0;
-
-	ck_assert_ptr_nonnull(file);
-	while (fgets(line, sizeof(line), file))
-		count++;
-	fclose(file);
-	return count;
-}
-
-static int count_descriptors(void)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	int count = 0;
-
-	ck_assert_ptr_nonnull(directory);
-	while (readdir(directory))
-		count++;
-	closedir(directory);
-	return count;
-}
-
-struct holdings holdings_take(void)
-{
-	unsigned long size, resident;
-	FILE *statm = fopen("/proc/self/statm", "re");
-
-	ck_assert_ptr_nonnull(statm);
-	ck_assert_int_eq(fscanf(statm, "%lu %lu", &size, &resident), 2);
-	fclose(statm);
-	return (struct holdings){
-		.descriptors = count_descriptors(),
-		.mappings = count_lines("/proc/self/maps"),
-		.resident_bytes = resident * (uint64_t)sysconf(_SC_PAGESIZE),
-	};
-}
-
-uint64_t cpu_ns(void)
-{
-	struct rusage usage;
-
-	ck_assert_int_eq(getrusage(RUSAGE_SELF, &usage), 0);
-	return (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000 * MS +
-	       (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000;
+	host_close_accounts(host);
 }

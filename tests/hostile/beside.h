@@ -46,15 +46,25 @@ struct host {
 
 /* What all tests did, in memory that forked tests share. */
 struct totals {
-	uint64_t rounds, innocent_records, hostile_records, hostilities, values;
+	unsigned long long rounds, innocent_records, hostile_records, hostilities, values;
 	uint64_t quiet_cpu_us; /* the most that a quiet phase has cost */
 	uint64_t
 		record_cpu_ns; /* the most that one thing served has cost, on average over a round */
 };
 extern struct totals *totals;
 
+/* totals_open() - before any test. 0 or an exit status. */
+int totals_open(void);
+
+/* totals_print() - a line that ./dev also prints at its end. */
+void totals_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* host_open() - accounts and the innocent guest. */
 void host_open(struct host *host, enum way way);
+
+/* The accounts alone. */
+void host_open_accounts(struct host *host);
+void host_close_accounts(struct host *host);
 
 /* host_meet() - start the hostile guest, and watch it. */
 void host_meet(struct host *host, const char *mode, bool eventfds);

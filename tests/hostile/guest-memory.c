@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "hostile/guest.h"
@@ -266,7 +267,6 @@ static void punch(void)
 	       PEAL_HEADER_BYTES + (off_t)(load(&host->head) % (RING_BYTES - sizeof(record))));
 	must(fallocate(segments[GUEST], hole, 0, PEAL_HEADER_BYTES) == 0);
 	must(fallocate(segments[GUEST], hole, PEAL_HEADER_BYTES, RING_BYTES) == 0);
-	store(&own->state, PEAL_STATE_ATTACHED);
 	must(is_refused(ftruncate(segments[GUEST], 0), EPERM));
 	must(is_refused(ftruncate(segments[GUEST], 1 << 20), EPERM));
 }
@@ -276,14 +276,21 @@ static void ring_raw(void)
 {
 	for (int i = 1; i < argument_count; i++) {
 		if (strncmp(arguments[i], PEAL_DOORBELL_ARG "=", 14) == 0)
-			must(write(atoi(arguments[i] + 14), "", 1) == 1);
+			send(atoi(arguments[i] + 14), "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	}
+}
+
+/* Its state was in a hole, too. The host is given the time to see that it has attached. */
+static void announce(void)
+{
+	store(&own->state, PEAL_STATE_ATTACHED);
+	ring_raw();
+	usleep(300);
 }
 
 static int holes(void)
 {
-	store(&own->state, PEAL_STATE_ATTACHED);
-	ring_raw();
+	at_times = announce;
 	attack_until_stopped(punch);
 	return stall();
 }

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -344,39 +343,20 @@ START_TEST(a_hostile_guest_harms_nobody)
 }
 END_TEST
 
-/* Also for ./dev, which prints such lines at its end. */
-static void print_totals(void)
-{
-	const char *path = getenv("PEAL_TALLY");
-	FILE *files[] = {stdout, path ? fopen(path, "ae") : NULL};
-
-	for (int i = 0; i < 2; i++) {
-		if (!files[i])
-			continue;
-		fprintf(files[i],
-			"# hostile: %d modes, %llu rounds, %llu innocent records kept, %llu hostile "
-			"acts; quiet: at most %.1f %% of a processor\n",
-			THREATS, (unsigned long long)totals->rounds,
-			(unsigned long long)totals->innocent_records,
-			(unsigned long long)totals->hostilities,
-			(double)totals->quiet_cpu_us * 100 / QUIET_US);
-	}
-	if (files[1])
-		fclose(files[1]);
-}
-
 int main(void)
 {
-	int rc;
+	int rc = totals_open();
 
-	totals = mmap(NULL, sizeof(*totals), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-		      0);
-	if (totals == MAP_FAILED)
-		return EXIT_FAILURE;
+	if (rc != 0)
+		return rc;
 	rc = harness_main("hostile", (struct harness_case[]){
 					     {a_hostile_guest_harms_nobody, THREATS * WAYS},
 					     HARNESS_END,
 				     });
-	print_totals();
+	totals_print(
+		"%d modes, %llu rounds, %llu innocent records kept, %llu hostile acts; quiet: at "
+		"most %.1f %% of a processor\n",
+		THREATS, totals->rounds, totals->innocent_records, totals->hostilities,
+		(double)totals->quiet_cpu_us * 100 / QUIET_US);
 	return rc;
 }
