@@ -98,12 +98,16 @@ static int race(void)
 	pid_t child = fork();
 	uint32_t *ready = child == 0 ? &account->begun : &account->stop;
 	uint32_t *other = child == 0 ? &account->stop : &account->begun;
+	int rc;
 
 	must(child >= 0);
 	account_say(ready);
 	while (!account_is(other))
 		;
-	account->results[child == 0] = peal_attach_args(&channel, &argument_count, arguments, NULL);
+	rc = peal_attach_args(&channel, &argument_count, arguments, NULL);
+	account->results[child == 0] = rc;
+	if (rc < 0)
+		snprintf(account->words, sizeof(account->words), "%s", peal_last_error());
 	if (child == 0)
 		_exit(EXIT_SUCCESS);
 	must(waitpid(child, NULL, 0) == child);

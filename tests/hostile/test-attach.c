@@ -174,7 +174,8 @@ START_TEST(of_two_that_attach_at_once_one_is_the_guest)
 		ck_assert_uint_eq(account->failed, 0);
 		ck_assert_msg((account->results[0] == 0 && account->results[1] == -EBUSY) ||
 				      (account->results[0] == -EBUSY && account->results[1] == 0),
-			      "%d and %d", account->results[0], account->results[1]);
+			      "%d and %d (%s)", account->results[0], account->results[1],
+			      account->words);
 		first += account->results[0] == 0;
 		assert_ok(peal_channel_wait_ready(lane.channel, PEAL_FOREVER));
 		peal_channel_close(lane.channel);
