@@ -149,19 +149,21 @@ void lane_start(struct lane *lane, struct host *host, int index, const char *mod
 {
 	struct peal_channel_options options = {
 		.size = sizeof(options),
-		.to_guest = RING_BYTES,
-		.to_host = RING_BYTES,
+		.to_guest = host->capacity ? host->capacity : RING_BYTES,
+		.to_host = host->capacity ? host->capacity : RING_BYTES,
 		.doorbell = eventfds ? PEAL_DOORBELL_EVENTFD : PEAL_DOORBELL_SOCKET,
-		.name = "hostile",
+		.name = host->name ? host->name : "hostile",
 	};
 	struct peal_spawn_options how = {
 		.size = sizeof(how),
-		.flags = PEAL_SPAWN_DIE_WITH_PARENT, /* of a test that fails */
+		/* For a test that fails. */
+		.flags = host->guests_stay ? 0 : PEAL_SPAWN_DIE_WITH_PARENT,
 		.pre_exec = inherit,
 		.pre_exec_data = &host->accounts_fd,
 	};
 	char fd[16], number[16];
-	char *argv[] = {harness_helper("hostile-guest"), strdupa(mode), fd, number, NULL};
+	char *argv[] = {host->program ? host->program : harness_helper("hostile-guest"),
+			strdupa(mode), fd, number, NULL};
 
 	snprintf(fd, sizeof(fd), "%d", host->accounts_fd);
 	snprintf(number, sizeof(number), "%d", index);
@@ -279,13 +281,18 @@ static int step_by_poller(struct host *host, uint64_t deadline_ns)
 	return count;
 }
 
-void host_step(struct host *host)
+void host_serve(struct host *host)
 {
 	host->steps++;
 	if (host->poller)
 		step_by_poller(host, PEAL_FOREVER);
 	else
 		step_by_waits(host);
+}
+
+void host_step(struct host *host)
+{
+	host_serve(host);
 	ck_assert_msg(!host->innocent.ends[TX] && !host->innocent.ends[RX],
 		      "%s: the innocent channel ended: %s%s", host->hostile.mode,
 		      host->innocent.words[TX], host->innocent.words[RX]);
@@ -384,7 +391,7 @@ void host_meet(struct host *host, const char *mode, bool eventfds)
 	lane_watch(&host->hostile, host);
 }
 
-static void lane_close(struct lane *lane)
+void lane_close(struct lane *lane)
 {
 	lane_unwatch(lane);
 	lane->channel = peal_channel_close(lane->channel);

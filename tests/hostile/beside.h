@@ -41,6 +41,11 @@ struct host {
 	int accounts_fd;
 	struct account *accounts;
 	uint64_t steps;
+	/* For guests that are to be found elsewhere, or to live on; 0: the usual. */
+	char *program;
+	const char *name;
+	uint64_t capacity;
+	bool guests_stay;
 	uint64_t waits; /* calls that may sleep */
 };
 
@@ -59,6 +64,9 @@ int totals_open(void);
 /* totals_print() - a line that ./dev also prints at its end. */
 void totals_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* lane_close() - free all of it; a guest that still lives is killed. */
+void lane_close(struct lane *lane);
+
 /* host_open() - accounts and the innocent guest. */
 void host_open(struct host *host, enum way way);
 
@@ -72,6 +80,9 @@ void host_meet(struct host *host, const char *mode, bool eventfds);
 /* host_step() - take and give at each end, at most a turn; sleeps until there is something to take or
  * room to give, which the innocent guest sees to. */
 void host_step(struct host *host);
+
+/* host_serve() - the same, also if the innocent channel has ended. */
+void host_serve(struct host *host);
 
 /* host_settle_innocent() - serve until all that was sent to the innocent guest has come back. */
 void host_settle_innocent(struct host *host);

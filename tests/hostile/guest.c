@@ -235,6 +235,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	close(fd);
 	account += atoi(argv[3]);
+	__atomic_store_n(&account->pid, (int32_t)getpid(), __ATOMIC_RELEASE);
 	mode = find_everywhere(argv[1]);
 	/* Who only says what attaching says may have been given anything. */
 	if (strncmp(mode->name, "attach", 6) != 0)

@@ -26,6 +26,7 @@ struct account {
 	uint32_t stop;  /* atomic: hostilities are to end */
 
 	/* The guest. */
+	int32_t pid;
 	uint32_t begun;       /* atomic: they have begun */
 	uint32_t done;        /* atomic: they are over */
 	uint32_t failed;      /* the line of guest-*.c where something was not as it must be */
