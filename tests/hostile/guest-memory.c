@@ -43,7 +43,7 @@ static int head_that_moves_back(void)
 	/* It goes on, and comes around. */
 	while (load(&host->tail) < RING_BYTES)
 		;
-	store(&own->head, RING_BYTES / 4);
+	store(&own->head, RING_BYTES / 2 - 8);
 	ring_both();
 	stand_by();
 	return stall();

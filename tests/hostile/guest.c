@@ -121,6 +121,12 @@ int echo_beside(void (*attack)(void))
 	return rc;
 }
 
+void commit_honestly(uint64_t count)
+{
+	must(stream_send(peal_tx(channel), 0, count, HONEST_MAX, 1) == 0);
+	account->committed = count;
+}
+
 void stand_by(void)
 {
 	account_say(&account->begun);

@@ -64,6 +64,9 @@ int echo_beside(void (*attack)(void));
 /* Repeat @attack until the host says stop; then that it is done. */
 void attack_until_stopped(void (*attack)(void));
 
+/* Commit the first @count records of the honest stream. */
+void commit_honestly(uint64_t count);
+
 /* Say that hostilities have begun; wait for the host's stop; say that they are done. */
 void stand_by(void);
 

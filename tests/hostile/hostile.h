@@ -32,6 +32,7 @@ struct account {
 	uint32_t failed;      /* the line of guest-*.c where something was not as it must be */
 	int32_t results[2];   /* what attaching said; two where two processes try */
 	char words[160];      /* the sentence that went with it */
+	uint64_t committed;   /* honest records of a mode that sends some and echoes none */
 	uint64_t echoed;      /* honest records received, checked and sent back */
 	uint64_t hostilities; /* things done, of whatever kind */
 	unsigned char channel_id[16];
