@@ -62,6 +62,7 @@ void explore_resume(unsigned int thread)
 
 	explore_world.running = thread;
 	run(&explore_world.side[thread]);
+	explore_world.side[thread].ended = explore_world.side[thread].step.kind == EXPLORE_END;
 	end = stack_pointer(thread);
 	memset(end - WIPE, 0, WIPE);
 }

@@ -4,6 +4,7 @@
  *
  *      code.c       the library's own sources, compiled against atomic.h of this folder
  *      scenario.c   what the producer and the consumer do, and what must come of it
+ *      litmus.c     or, instead of the two, small programs that try the explorer itself
  *         │ each access to shared memory, each barrier, each use of a bell: a step
  *         ▼
  *      search.c     which step is next? Depth first through all answers, each state once
@@ -89,6 +90,7 @@ struct explore_options {
 	bool copy;            /* peal_send() and peal_recv() */
 	bool loop;            /* foreign event loops: arm, wait, disarm */
 	bool once;            /* PEAL_TRY before each wait */
+	char litmus[16];      /* which program of litmus.c */
 	uint64_t start;       /* the first position */
 	uint64_t limit;       /* states */
 	bool trace;           /* print how it goes wrong */
@@ -228,8 +230,8 @@ void *explore_stack(unsigned int thread, size_t *size);
 
 /* --- The search ------------------------------------------------------------------------------ */
 
-/* explore_keep() - memory of the scenario that belongs to the state. */
-void explore_keep(void *memory, size_t size);
+/* explore_keep() - memory of the scenario that belongs to the state; of one thread, or of THREADS. */
+void explore_keep(unsigned int owner, void *memory, size_t size);
 
 struct explore_found {
 	const char *verdict;  /* pass, or what was found */

@@ -107,6 +107,8 @@ static void parse(const char *argument)
 		o->crash = sides(value, argument);
 	else if (strcmp(name, "lengths") == 0 && strlen(value) < sizeof(o->lengths))
 		strcpy(o->lengths, value);
+	else if (strcmp(name, "litmus") == 0 && strlen(value) < sizeof(o->litmus))
+		strcpy(o->litmus, value);
 	else
 		set_number(name, number(value, argument), argument);
 }

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 # Explores a list of cases. In a list, "= NAME [FILE SED]" is a program: the library's ring, compiled
 # against the explorer, with one file changed by sed or none. The lines below it are its cases: what must
-# be found, options. What can be found: pass; hang (somebody sleeps for ever); wrong (a record, or an
+# be found, options. "= litmus" is litmus.c. What can be found: pass; hang (somebody sleeps for ever); wrong (a record, or an
 # end, that is not right); race (payload that is not ordered); busy (one bell woke twice); cycle. A search
-# that did not come to its end is "bound", which no list expects.
+# that did not come to its end is "bound", which no list of the ring expects.
 # A list other than mutants.txt may name a program of that one: "= NAME".
 # usage: run.sh SOURCE-ROOT C-COMPILER EXPLORER-LIBRARY LIST [REGEX]   only programs whose names match
 set -u
@@ -30,10 +30,13 @@ made_by() {
 # compile [FILE SED]
 compile() {
 	rm -rf "$work/new"
+	sources="$here/code.c $here/scenario.c"
+	[ "$program" = litmus ] && sources=$here/litmus.c
 	[ -z "${1:-}" ] || mutate "$1" "$2" || { echo "sed changes nothing in $1"; return 1; }
+	# shellcheck disable=SC2086 # files are meant
 	"$cc" -std=gnu11 -O1 -w -include "$here/atomic.h" -I"$here" -I"$work/new/include" \
 		-I"$work/new/src" -I"$root/include" -I"$root/src" \
-		"$here/code.c" "$here/scenario.c" "$library" -o "$work/explore"
+		$sources "$library" -o "$work/explore"
 }
 
 count=$(grep -cE '^[a-z]' "$here/$list.txt")
@@ -46,7 +49,7 @@ while read -r want options; do
 		rest=${options#"$program"}
 		rest=${rest# }
 		echo "$program" | grep -qE "$regex" || { program=; continue; }
-		[ "$program" = code ] || [ -n "$rest" ] || rest=$(made_by "$program")
+		[ -n "$rest" ] || rest=$(made_by "$program")
 		file=${rest%% *}
 		compile "$file" "${rest#"$file" }" >"$work/log" 2>&1 || {
 			failed=$((failed + 1))
@@ -65,6 +68,7 @@ while read -r want options; do
 	read -r got states transitions ends executions depth <"$work/result"
 	all=$((all + ${states:-0}))
 	printf '%-6s %9s states %8s executions  %s\n' "$got" "${states:-}" "${executions:-}" "$options"
+	case $want in */*) got=$got/$executions ;; esac
 	if [ "$got" = "$want" ]; then
 		passed=$((passed + 1))
 	else

@@ -61,7 +61,8 @@ int scenario_word(const void *address)
 void scenario_stored(const uint64_t *address, uint64_t value)
 {
 	/* P3: the first header, where the tail still is. */
-	if (address == (uint64_t *)ring + (tx.tail & tx.mask) / 8 && value >> 63)
+	if (explore_running() == PRODUCER && address == ring + (tx.tail & tx.mask) / 8 &&
+	    value >> 63)
 		book.committed = book.finished;
 }
 
@@ -324,7 +325,7 @@ void scenario_begin(uint64_t values[WORDS])
 	is_set_up = true;
 	values[(tx.tail & tx.mask) / 8] = 0;
 	values[WORD_HEAD] = explore_options.start;
-	explore_keep(&tx, sizeof(tx));
-	explore_keep(&rx, sizeof(rx));
-	explore_keep(&book, sizeof(book));
+	explore_keep(PRODUCER, &tx, sizeof(tx));
+	explore_keep(CONSUMER, &rx, sizeof(rx));
+	explore_keep(THREADS, &book, sizeof(book));
 }

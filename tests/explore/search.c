@@ -24,13 +24,15 @@ struct explore_world explore_world;
 /* --- States ---------------------------------------------------------------------------------- */
 
 static struct {
+	unsigned int owner;
 	void *memory;
 	size_t size;
 } kept[KEPT_MAX];
 static unsigned int kept_count;
 
-void explore_keep(void *memory, size_t size)
+void explore_keep(unsigned int owner, void *memory, size_t size)
 {
+	kept[kept_count].owner = owner;
 	kept[kept_count].memory = memory;
 	kept[kept_count++].size = size;
 }
@@ -106,22 +108,38 @@ static void mix_memory(struct explore_hash *hash, const void *memory, size_t siz
 		explore_mix(hash, words[i]);
 }
 
+static bool is_over(unsigned int thread)
+{
+	return explore_world.side[thread].dead || explore_world.side[thread].ended;
+}
+
+/* The dead and the returned have no future: where they stopped makes no difference. */
+static void mix_thread(struct explore_hash *hash, unsigned int thread)
+{
+	const struct explore_side *side = &explore_world.side[thread];
+	size_t size;
+	void *stack;
+
+	mix_memory(hash, &side->ended, sizeof(uint64_t)); /* and all that follows it */
+	if (is_over(thread))
+		return;
+	mix_memory(hash, &side->step, sizeof(side->step));
+	mix_memory(hash, side->context, sizeof(side->context));
+	stack = explore_stack(thread, &size);
+	mix_memory(hash, stack, size);
+}
+
 static struct explore_hash hash_state(void)
 {
 	struct explore_hash hash = {1, 2};
 
-	explore_world.running = 0; /* nobody is */
-	mix_memory(&hash, &explore_world, sizeof(explore_world));
+	explore_mix(&hash, explore_world.returns);
 	explore_memory()->hash(&hash);
-	for (unsigned int i = 0; i < kept_count; i++)
-		mix_memory(&hash, kept[i].memory, kept[i].size);
-	for (unsigned int thread = 0; thread < THREADS; thread++) {
-		size_t size;
-		void *stack = explore_stack(thread, &size);
-
-		/* The dead and the returned have no future. */
-		if (!explore_world.side[thread].dead && !explore_world.side[thread].ended)
-			mix_memory(&hash, stack, size);
+	for (unsigned int thread = 0; thread < THREADS; thread++)
+		mix_thread(&hash, thread);
+	for (unsigned int i = 0; i < kept_count; i++) {
+		if (kept[i].owner == THREADS || !is_over(kept[i].owner))
+			mix_memory(&hash, kept[i].memory, kept[i].size);
 	}
 	return hash;
 }
@@ -149,15 +167,6 @@ static bool fail(void)
 	memcpy(verdict, sentence, length);
 	verdict[length] = 0;
 	return find(verdict, sentence);
-}
-
-static bool all_are_over(void)
-{
-	for (unsigned int thread = 0; thread < THREADS; thread++) {
-		if (!explore_world.side[thread].dead && !explore_world.side[thread].ended)
-			return false;
-	}
-	return true;
 }
 
 static bool nothing_happens(const struct level *level)
@@ -194,7 +203,7 @@ static bool arrive(struct level *level, struct level *from, bool *is_new)
 	*is_new = true;
 	if (!nothing_happens(level))
 		return true;
-	if (!all_are_over())
+	if (!is_over(PRODUCER) || !is_over(CONSUMER))
 		return find("hang", "somebody sleeps for ever");
 	found.ends++;
 	level->count = 0;

@@ -224,7 +224,6 @@ static void take_step(unsigned int thread, unsigned int way)
 		return;
 	explore_resume(thread);
 	side->result = 0; /* it has been read */
-	side->ended = side->step.kind == EXPLORE_END;
 }
 
 void explore_act(const struct explore_action *action)

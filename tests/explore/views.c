@@ -14,9 +14,10 @@
  * Law 1 also keeps it small. Of a view that is handed to the other thread only the words of the one
  * who hands it over matter: the other one writes the rest.
  *
- * A load may have been moved up by the compiler or the processor in front of stores that stand before
- * it, up to the last barrier of the compiler. It then sees less of what a membarrier of the other
- * thread has brought in between: `early` is the view of that place.
+ * A load may have been moved up by the compiler or the processor, as far as the last barrier of the
+ * compiler. It then sees nothing of what a membarrier of the other thread has brought since: `early` is
+ * the view without that. (An acquiring load would in fact stop those behind it. It does not here, which
+ * allows more than any compiler may do.)
  *
  * Payload is plain memory: a plain access races if it is not ordered (by release and acquire, as in
  * C11) against the other thread's last access to the word, and a race is a failure. Plain accesses
@@ -52,12 +53,11 @@ struct history {
 };
 
 struct thread_view {
-	view_t now;      /* the oldest message of the other's words that may be read */
-	view_t early;    /* the same for loads that were moved up, while is_late */
+	view_t now;      /* the oldest message of the other's words that this point may read */
+	view_t early;    /* the same for loads that were moved up to here from below */
 	view_t acquired; /* for the next fence */
 	view_t released; /* own words as of the last fence */
 	struct known known, known_acquired, known_released;
-	uint64_t is_late; /* something was stored since the compiler's last barrier */
 };
 
 static struct {
@@ -108,9 +108,7 @@ static void reset(const uint64_t values[WORDS])
 /* The oldest message of the word that its reader may still see. */
 static uint8_t oldest(unsigned int reader, uint64_t word)
 {
-	const struct thread_view *view = &views.threads[reader];
-
-	return view->is_late ? view->early[word] : view->now[word];
+	return views.threads[reader].early[word];
 }
 
 static unsigned int ways(unsigned int thread, const struct explore_step *step)
@@ -201,14 +199,11 @@ static void own_words(unsigned int thread, view_t view)
 
 static void store(unsigned int thread, const struct explore_step *step)
 {
-	struct thread_view *view = &views.threads[thread];
+	const struct thread_view *view = &views.threads[thread];
 	struct history *history = &views.words[step->word];
 	struct message *message = &history->messages[history->count];
 
 	accessed(thread, step->word, step->order == EXPLORE_PLAIN);
-	if (!view->is_late)
-		memcpy(view->early, view->now, sizeof(view->early));
-	view->is_late = 1;
 	if (history->count == HISTORY || last(step->word) == UINT8_MAX) {
 		views.over = 1;
 		return;
@@ -241,22 +236,24 @@ static void exchange(unsigned int thread)
 		raise(&view->now[word], views.global[word]);
 		raise(&views.global[word], view->now[word]);
 	}
-	prune();
 }
 
 static void light(unsigned int thread)
 {
-	views.threads[thread].is_late = 0;
+	struct thread_view *view = &views.threads[thread];
+
+	memcpy(view->early, view->now, sizeof(view->early));
+	prune();
 }
 
 static void fence(unsigned int thread)
 {
 	struct thread_view *view = &views.threads[thread];
 
-	light(thread);
 	join(view->now, view->acquired);
 	learn(&view->known, &view->known_acquired);
 	exchange(thread);
+	light(thread);
 	own_words(thread, view->released);
 	view->known_released = (struct known){ALL, ALL};
 }
@@ -365,13 +362,11 @@ static void mix_thread(struct explore_hash *sum, unsigned int thread)
 	unsigned int other = explore_other(thread);
 	uint64_t moved_up = 0;
 
-	if (view->is_late) {
-		for (unsigned int word = 0; word < WORDS; word++) {
-			if (explore_writer(word) == other)
-				moved_up = moved_up * 31 + view->now[word] - view->early[word];
-		}
+	for (unsigned int word = 0; word < WORDS; word++) {
+		if (explore_writer(word) == other)
+			moved_up = moved_up * 31 + view->now[word] - view->early[word];
 	}
-	explore_mix(sum, moved_up << 1 | view->is_late);
+	explore_mix(sum, moved_up);
 	explore_mix(sum, (uint64_t)view->known.any << 32 | view->known.plain);
 	mix_view(sum, other, view->acquired);
 	mix_view(sum, thread, view->released);
