@@ -84,6 +84,7 @@ struct explore_options {
 	unsigned int hold;    /* records held before they are released */
 	unsigned int returns; /* of waits for nothing, by both: a stray bell or the deadline */
 	unsigned int crash;   /* bit PRODUCER, bit CONSUMER: may die at any step */
+	unsigned int close;   /* the same bits: closes at its end; a consumer after one record */
 	unsigned int places;  /* of a store buffer */
 	bool calls_order;     /* calls of the bell are barriers, as system calls are in fact */
 	bool early;           /* a hang-up may be seen before the last stores of the dead */
@@ -100,7 +101,14 @@ extern struct explore_options explore_options;
 
 /* --- The state ------------------------------------------------------------------------------- */
 
-enum explore_word { WORD_SPACE_WAIT = WORDS_MAX, WORD_HEAD, WORD_DATA_WAIT, WORDS };
+enum explore_word {
+	WORD_SPACE_WAIT = WORDS_MAX,
+	WORD_PRODUCER_STATE,
+	WORD_HEAD,
+	WORD_DATA_WAIT,
+	WORD_CONSUMER_STATE,
+	WORDS,
+};
 
 /* A step that a thread is about to take. */
 struct explore_step {
@@ -140,7 +148,7 @@ static inline unsigned int explore_other(unsigned int thread)
 
 static inline enum explore_thread explore_writer(uint64_t word)
 {
-	return word <= WORD_SPACE_WAIT ? PRODUCER : CONSUMER;
+	return word <= WORD_PRODUCER_STATE ? PRODUCER : CONSUMER;
 }
 
 /* --- Hashing: 128 bits, so that two different states in one search have the same one with less

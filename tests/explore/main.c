@@ -39,7 +39,7 @@ static uint64_t number(const char *value, const char *argument)
 	return parsed;
 }
 
-/* Who may die: p, c or both letters. */
+/* p, c or both letters. */
 static unsigned int sides(const char *value, const char *argument)
 {
 	unsigned int bits = 0;
@@ -105,6 +105,8 @@ static void parse(const char *argument)
 		o->mode = (enum explore_mode)choose(modes, value, argument);
 	else if (strcmp(name, "crash") == 0)
 		o->crash = sides(value, argument);
+	else if (strcmp(name, "close") == 0)
+		o->close = sides(value, argument);
 	else if (strcmp(name, "lengths") == 0 && strlen(value) < sizeof(o->lengths))
 		strcpy(o->lengths, value);
 	else if (strcmp(name, "litmus") == 0 && strlen(value) < sizeof(o->litmus))

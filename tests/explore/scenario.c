@@ -6,24 +6,31 @@
  */
 #include <errno.h>
 
-#include <peal/ring.h>
-
-#include "ring/bell.h"
-#include "ring/ring.h"
+#include "channel/channel.h"
 
 /* Any deadline: the bell decides whether it passes. */
 #define DEADLINE 1000
 
-static struct peal_producer tx;
-static struct peal_consumer rx;
-static struct peal_segment_header headers[THREADS];
-static uint64_t ring[2 * WORDS_MAX]; /* addresses only: the values are the explorer's */
-static bool is_set_up;               /* before that there are no threads, and memory is memory */
+/* Where the library finds a segment. Of the words that the sides share only the addresses count: their
+ * values are the explorer's. */
+static union {
+	struct peal_segment_header header;
+	struct {
+		unsigned char page[PEAL_HEADER_BYTES];
+		uint64_t data[2 * WORDS_MAX]; /* mirrored */
+	} all;
+} segments[THREADS];
+static struct peal_channel channels[THREADS];
+static struct peal_producer *const tx = &channels[PRODUCER].tx;
+static struct peal_consumer *const rx = &channels[CONSUMER].rx;
+static uint64_t *const ring = segments[PRODUCER].all.data;
+static bool is_set_up; /* before that there are no threads, and memory is memory */
 
 /* What the producer meant, for the consumer to compare with. */
 static struct {
 	uint64_t finished;  /* records committed, or staged behind them */
 	uint64_t committed; /* those of them that the consumer may see */
+	uint64_t closed;    /* bits: sides */
 } book;
 
 static uint64_t length_of(uint64_t record)
@@ -42,6 +49,28 @@ static uint64_t payload_of(uint64_t record, uint64_t index)
 	return PEAL_HEADER_VALID << 48 | (0x1000 + record * 16 + index) << 32;
 }
 
+static int header_word(const void *address)
+{
+	const struct {
+		const uint64_t *at;
+		enum explore_word word;
+		bool is_shared;
+	} words[] = {
+		{&segments[PRODUCER].header.space_wait, WORD_SPACE_WAIT, true},
+		{&segments[CONSUMER].header.head, WORD_HEAD, true},
+		{&segments[CONSUMER].header.data_wait, WORD_DATA_WAIT, true},
+		/* Without closing they never change. */
+		{&segments[PRODUCER].header.state, WORD_PRODUCER_STATE, explore_options.close != 0},
+		{&segments[CONSUMER].header.state, WORD_CONSUMER_STATE, explore_options.close != 0},
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (address == words[i].at)
+			return words[i].is_shared ? (int)words[i].word : -1;
+	}
+	return -1;
+}
+
 int scenario_word(const void *address)
 {
 	const unsigned char *at = address, *data = (const unsigned char *)ring;
@@ -51,52 +80,30 @@ int scenario_word(const void *address)
 		return -1;
 	if (at >= data && at < data + 2 * capacity)
 		return (int)((size_t)(at - data) % capacity / sizeof(uint64_t));
-	if (address == &headers[PRODUCER].space_wait)
-		return WORD_SPACE_WAIT;
-	if (address == &headers[CONSUMER].head)
-		return WORD_HEAD;
-	return address == &headers[CONSUMER].data_wait ? WORD_DATA_WAIT : -1;
+	return header_word(address);
 }
 
 void scenario_stored(const uint64_t *address, uint64_t value)
 {
 	/* P3: the first header, where the tail still is. */
-	if (explore_running() == PRODUCER && address == ring + (tx.tail & tx.mask) / 8 &&
+	if (explore_running() == PRODUCER && address == ring + (tx->tail & tx->mask) / 8 &&
 	    value >> 63)
 		book.committed = book.finished;
 }
 
-/* --- Bells ----------------------------------------------------------------------------------- */
-
-static int ring_bell(struct peal_bell *bell)
+/* Can the other side know that this one is gone? */
+static bool is_gone(enum explore_thread side)
 {
-	(void)bell;
-	return explore_call(EXPLORE_RING);
+	return explore_world.side[side].hung_up || (book.closed >> side & 1) != 0;
 }
 
-static int wait_bell(struct peal_bell *bell, uint64_t deadline_ns)
+static void leave(enum explore_thread side)
 {
-	(void)bell;
-	explore_claim(deadline_ns == DEADLINE, "wrong: a deadline that nobody asked for");
-	return explore_call(EXPLORE_WAIT);
+	if (!(explore_options.close >> side & 1))
+		return;
+	book.closed |= 1u << side;
+	peal_channel_close(&channels[side]);
 }
-
-static int drain_bell(struct peal_bell *bell)
-{
-	(void)bell;
-	return explore_call(EXPLORE_DRAIN);
-}
-
-static int check_bell(struct peal_bell *bell)
-{
-	(void)bell;
-	return explore_call(EXPLORE_CHECK);
-}
-
-static struct peal_bell bells[THREADS] = {
-	{ring_bell, wait_bell, drain_bell, check_bell},
-	{ring_bell, wait_bell, drain_bell, check_bell},
-};
 
 /* --- Producer -------------------------------------------------------------------------------- */
 
@@ -105,11 +112,11 @@ static int room_in_a_loop(size_t size, void **payload)
 {
 	int rc;
 
-	while ((rc = peal_reserve(&tx, size, payload)) == -EAGAIN) {
-		rc = peal_arm_space(&tx, size);
+	while ((rc = peal_reserve(tx, size, payload)) == -EAGAIN) {
+		rc = peal_arm_space(tx, size);
 		if (rc == 0) {
-			wait_bell(NULL, DEADLINE);
-			rc = peal_disarm_space(&tx);
+			explore_call(EXPLORE_WAIT);
+			rc = peal_disarm_space(tx);
 		}
 		if (rc < 0)
 			return rc;
@@ -124,12 +131,12 @@ static int get_room(size_t size, void **payload)
 	if (explore_options.loop)
 		return room_in_a_loop(size, payload);
 	if (explore_options.once) {
-		rc = peal_reserve_wait(&tx, size, payload, PEAL_TRY);
+		rc = peal_reserve_wait(tx, size, payload, PEAL_TRY);
 		if (rc != -EAGAIN)
 			return rc;
 	}
 	do
-		rc = peal_reserve_wait(&tx, size, payload, DEADLINE);
+		rc = peal_reserve_wait(tx, size, payload, DEADLINE);
 	while (rc == -ETIMEDOUT);
 	return rc;
 }
@@ -145,7 +152,7 @@ static int send_record(uint64_t record)
 		payload[i] = payload_of(record, i);
 	do {
 		book.finished = record + 1;
-		rc = peal_send(&tx, payload, 8 * length, type_of(record), DEADLINE);
+		rc = peal_send(tx, payload, 8 * length, type_of(record), DEADLINE);
 	} while (rc == -ETIMEDOUT);
 	return rc;
 }
@@ -162,8 +169,8 @@ static int write_record(uint64_t record)
 		explore_store((uint64_t *)payload + i, payload_of(record, i), EXPLORE_PLAIN);
 	book.finished = record + 1;
 	if ((record + 1) % explore_options.batch != 0 && record + 1 < explore_options.records)
-		return peal_stage(&tx, 8 * length, type_of(record));
-	return peal_commit(&tx, 8 * length, type_of(record));
+		return peal_stage(tx, 8 * length, type_of(record));
+	return peal_commit(tx, 8 * length, type_of(record));
 }
 
 void scenario_producer(void)
@@ -174,9 +181,10 @@ void scenario_producer(void)
 		rc = explore_options.copy ? send_record(record) : write_record(record);
 	if (rc < 0) {
 		explore_claim(rc == -EPIPE, "wrong: the producer got an error");
-		explore_claim(explore_world.side[CONSUMER].hung_up,
+		explore_claim(is_gone(CONSUMER),
 			      "wrong: the producer was told that a living consumer is gone");
 	}
+	leave(PRODUCER);
 }
 
 /* --- Consumer -------------------------------------------------------------------------------- */
@@ -197,11 +205,11 @@ static int next_in_a_loop(struct peal_record *record)
 {
 	int rc;
 
-	while ((rc = peal_next(&rx, record)) == 0) {
-		rc = peal_arm_data(&rx);
+	while ((rc = peal_next(rx, record)) == 0) {
+		rc = peal_arm_data(rx);
 		if (rc == 0) {
-			wait_bell(NULL, DEADLINE);
-			rc = peal_disarm_data(&rx);
+			explore_call(EXPLORE_WAIT);
+			rc = peal_disarm_data(rx);
 		}
 		if (rc < 0 && rc != -EPIPE)
 			return rc;
@@ -216,12 +224,12 @@ static int get_record(struct peal_record *record)
 	if (explore_options.loop)
 		return next_in_a_loop(record);
 	if (explore_options.once) {
-		rc = peal_next_wait(&rx, record, PEAL_TRY);
+		rc = peal_next_wait(rx, record, PEAL_TRY);
 		if (rc != -EAGAIN)
 			return rc;
 	}
 	do
-		rc = peal_next_wait(&rx, record, DEADLINE);
+		rc = peal_next_wait(rx, record, DEADLINE);
 	while (rc == -ETIMEDOUT);
 	return rc;
 }
@@ -234,7 +242,7 @@ static int receive_copy(uint64_t record)
 	int64_t size;
 
 	do
-		size = peal_recv(&rx, payload, sizeof(payload), &type, DEADLINE);
+		size = peal_recv(rx, payload, sizeof(payload), &type, DEADLINE);
 	while (size == -ETIMEDOUT);
 	if (size < 0)
 		return (int)size;
@@ -263,18 +271,20 @@ static int receive_views(uint64_t number)
 	do {
 		look_at(number + (uint64_t)count, &record);
 		count++;
-	} while ((unsigned int)count < explore_options.hold && peal_next(&rx, &record) == 1);
-	rc = peal_release(&rx);
+	} while ((unsigned int)count < explore_options.hold && peal_next(rx, &record) == 1);
+	rc = peal_release(rx);
 	return rc < 0 ? rc : count;
 }
 
 void scenario_consumer(void)
 {
-	bool to_the_end = explore_options.crash >> PRODUCER & 1;
+	bool to_the_end = (explore_options.crash | explore_options.close) >> PRODUCER & 1;
+	/* One that closes leaves early, while the producer may wait for room. */
+	uint64_t wanted = explore_options.close >> CONSUMER & 1 ? 1 : explore_options.records;
 	uint64_t count = 0;
 	int rc = 0;
 
-	while (to_the_end || count < explore_options.records) {
+	while (to_the_end || count < wanted) {
 		rc = explore_options.copy ? receive_copy(count) : receive_views(count);
 		if (rc < 0)
 			break;
@@ -282,38 +292,51 @@ void scenario_consumer(void)
 	}
 	if (rc < 0) {
 		explore_claim(rc == -EPIPE, "wrong: the consumer got an error");
-		explore_claim(explore_world.side[PRODUCER].hung_up,
+		explore_claim(is_gone(PRODUCER),
 			      "wrong: the consumer was told that a living producer is gone");
 	}
 	explore_claim(count == book.committed || !to_the_end,
 		      "wrong: the end came before all that was committed");
+	leave(CONSUMER);
 }
 
 /* --- Setting up ------------------------------------------------------------------------------ */
 
-static struct peal_ring_spec spec_of(enum explore_thread side)
+static struct peal_segment segment_of(enum explore_thread side)
 {
-	return (struct peal_ring_spec){
-		.data = ring,
-		.capacity = explore_options.words * sizeof(uint64_t),
-		.align = 8,
-		.own = &headers[side],
-		.peer = &headers[explore_other(side)],
-		.bell = &bells[side],
-		.membarrier = explore_options.mode != MODE_FENCE,
-		.peer_membarrier = explore_options.mode == MODE_ASYM,
-		.spin_cap_ns = 0,
-		.start = explore_options.start,
+	return (struct peal_segment){
+		.header = &segments[side].header,
+		.capacity = side == PRODUCER ? explore_options.words * sizeof(uint64_t) : 0,
+		.writable = true,
 	};
 }
 
-/* Straight into memory, before there is any thread. */
-static void init_both(void)
+/* As host and guest do; only the producer's segment has a ring. */
+static void start_channel(enum explore_thread side)
 {
-	struct peal_ring_spec producer = spec_of(PRODUCER), consumer = spec_of(CONSUMER);
+	struct peal_channel *channel = &channels[side];
 
-	peal_producer_init(&tx, &producer);
-	peal_consumer_init(&rx, &consumer);
+	*channel = (struct peal_channel){
+		.has_ring = {[TO_GUEST] = true},
+		.open = true,
+		.is_host = side == PRODUCER,
+		.membarrier = explore_options.mode != MODE_FENCE,
+		.own = segment_of(side),
+		.peer = segment_of(explore_other(side)),
+	};
+	segments[side].header.state = PEAL_STATE_ATTACHED;
+	peal_channel_start(channel, 8, explore_options.mode == MODE_ASYM);
+}
+
+/* As if so many bytes had gone through already. */
+static void move_on(uint64_t position)
+{
+	tx->tail += position;
+	tx->limit += position;
+	rx->next += position;
+	rx->head += position;
+	rx->waited_at += position;
+	rx->waited_end += position;
 }
 
 void scenario_begin(uint64_t values[WORDS])
@@ -321,11 +344,15 @@ void scenario_begin(uint64_t values[WORDS])
 	/* Only the first word has to be 0 at the beginning; old payload is in the others. */
 	for (unsigned int word = 0; word < explore_options.words; word++)
 		values[word] = payload_of(99, word);
-	init_both();
+	start_channel(PRODUCER);
+	start_channel(CONSUMER);
+	move_on(explore_options.start);
 	is_set_up = true;
-	values[(tx.tail & tx.mask) / 8] = 0;
+	values[(tx->tail & tx->mask) / 8] = 0;
 	values[WORD_HEAD] = explore_options.start;
-	explore_keep(PRODUCER, &tx, sizeof(tx));
-	explore_keep(CONSUMER, &rx, sizeof(rx));
+	values[WORD_PRODUCER_STATE] = PEAL_STATE_ATTACHED;
+	values[WORD_CONSUMER_STATE] = PEAL_STATE_ATTACHED;
+	explore_keep(PRODUCER, tx, sizeof(*tx));
+	explore_keep(CONSUMER, rx, sizeof(*rx));
 	explore_keep(THREADS, &book, sizeof(book));
 }
