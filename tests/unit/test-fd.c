@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -78,6 +79,27 @@ START_TEST(a_low_descriptor_is_moved_up_close_on_exec)
 }
 END_TEST
 
+START_TEST(a_high_descriptor_stays_where_it_is)
+{
+	int made = eventfd(0, EFD_CLOEXEC), fd = peal_fd_move_up_take(made);
+
+	ck_assert_int_ge(made, PEAL_FD_MIN);
+	ck_assert_int_eq(fd, made);
+	peal_fd_close(&fd);
+}
+END_TEST
+
+START_TEST(closing_leaves_errno_alone)
+{
+	int fd = 999;
+
+	errno = ESTALE;
+	peal_fd_close(&fd); /* not open: close(2) says EBADF */
+	ck_assert_int_eq(errno, ESTALE);
+	ck_assert_int_eq(fd, -1);
+}
+END_TEST
+
 START_TEST(a_failed_creation_passes_its_errno_through)
 {
 	errno = EMFILE;
@@ -120,6 +142,20 @@ START_TEST(anonymous_kinds_are_told_apart)
 }
 END_TEST
 
+START_TEST(a_file_of_an_anonymous_name_is_none)
+{
+	/* As many bytes before the name as there are in "anon_inode:". */
+	char path[] = "/tmp/XXXXXX[eventfd]";
+	int fd = mkostemps(path, strlen("[eventfd]"), O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_uint_eq(strlen(path), strlen("anon_inode:[eventfd]"));
+	ck_assert(!peal_fd_is_anon(fd, "[eventfd]"));
+	unlink(path);
+	close(fd);
+}
+END_TEST
+
 START_TEST(deadlines_saturate_and_count_down)
 {
 	struct timespec left;
@@ -134,6 +170,9 @@ START_TEST(deadlines_saturate_and_count_down)
 	ck_assert(left.tv_sec == 0 && left.tv_nsec == 0);
 	peal_time_left(before + 90 * NSEC_PER_SEC, &left);
 	ck_assert(left.tv_sec > 0 && left.tv_sec <= 90);
+	ck_assert(peal_deadline_passed(PEAL_TRY) && peal_deadline_passed(before));
+	ck_assert(!peal_deadline_passed(before + 90 * NSEC_PER_SEC));
+	ck_assert(!peal_deadline_passed(PEAL_FOREVER));
 }
 END_TEST
 
@@ -153,9 +192,12 @@ int main(void)
 					  {a_number_is_read_strictly, 0},
 					  {an_open_number_is_accepted, 0},
 					  {a_low_descriptor_is_moved_up_close_on_exec, 0},
+					  {a_high_descriptor_stays_where_it_is, 0},
+					  {closing_leaves_errno_alone, 0},
 					  {a_failed_creation_passes_its_errno_through, 0},
 					  {flags_are_set_and_cleared, 0},
 					  {anonymous_kinds_are_told_apart, 0},
+					  {a_file_of_an_anonymous_name_is_none, 0},
 					  {deadlines_saturate_and_count_down, 0},
 					  {every_error_has_a_text, 0},
 					  HARNESS_END,
