@@ -106,6 +106,7 @@ START_TEST(a_channel_of_one_ring_has_no_other_end)
 	ck_assert_int_ge(peal_rx_fd(to), 3);
 	ck_assert_int_eq(peal_rx_fd(from), -1);
 	ck_assert_int_eq(peal_tx_fd(to), -1);
+	ck_assert_int_eq(host->bells[to_guest ? TO_HOST : TO_GUEST].doorbell.wait_fd, -1);
 	ck_assert_int_eq(peal_channel_peer(host), PEAL_PEER_ATTACHED);
 	ck_assert_int_eq(peal_channel_peer(guest), PEAL_PEER_ATTACHED);
 	assert_ok(peal_send(peal_tx(from), "x", 1, 0, PEAL_FOREVER));
