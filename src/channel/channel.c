@@ -194,7 +194,7 @@ void peal_channel_trust_membarrier(struct peal_channel *channel)
 static void say_good_bye(struct peal_channel *channel)
 {
 	/* First the state, then the bell that makes the peer look at it. */
-	if (channel->own.header && channel->own.writable)
+	if (channel->own.header)
 		peal_store_release(&channel->own.header->state, PEAL_STATE_CLOSED);
 	/* Whoever hears one of these bells sees the state, also if a bell orders nothing. */
 	peal_barrier_full();

@@ -249,7 +249,6 @@ int peal_segment_map(struct peal_segment *segment, int fd, uint64_t capacity, bo
 		return peal_fail_errno("mapping a segment");
 	segment->header = base;
 	segment->capacity = capacity;
-	segment->writable = writable;
 	return 0;
 }
 

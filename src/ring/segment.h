@@ -33,7 +33,6 @@ struct peal_segment_spec {
 struct peal_segment {
 	struct peal_segment_header *header; /* NULL when not mapped */
 	uint64_t capacity;
-	bool writable;
 };
 
 /*

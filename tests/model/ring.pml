@@ -408,7 +408,7 @@ woken:
 
 inline commit()
 {
-#ifndef M_NO_TERMINATOR
+#if !defined(M_NO_TERMINATOR) && !defined(M_TERMINATOR_LATE)
 	store(0, btail & (N-1), 0, RLX);                /* P2 */
 #endif
 #ifdef HOISTED_P
@@ -419,6 +419,9 @@ inline commit()
 		store(0, tail & (N-1), COMMITTED | first, HEADER_ORDER);
 		committed = i - 1
 	};
+#endif
+#ifdef M_TERMINATOR_LATE        /* what is behind the record is seen as one until this drains */
+	store(0, btail & (N-1), 0, RLX);
 #endif
 	atomic { tail = btail; staged = 0; first = 0 }
 }

@@ -618,6 +618,34 @@ START_TEST(a_promised_membarrier_that_fails_is_an_error)
 }
 END_TEST
 
+static int die_with_the_barrier(struct ring_fixture *fixture, int nth)
+{
+	(void)fixture;
+	(void)nth;
+	forbid_membarrier();
+	return -EPIPE;
+}
+
+START_TEST(a_membarrier_that_fails_after_a_death_is_an_error)
+{
+	struct peal_record record;
+
+	open_variant(8 + _i % 8); /* the asymmetric ones */
+	if (_i < 8) {
+		/* Nothing is known of what it committed last, so this is not the end. */
+		f.rx_bell.on_wait = die_with_the_barrier;
+		assert_fails(peal_next_wait(&f.rx, &record, PEAL_FOREVER), EPERM, "membarrier");
+	} else {
+		forbid_membarrier();
+		f.rx_bell.check_result = -EPIPE;
+		assert_fails(peal_next_wait(&f.rx, &record, PEAL_TRY), EPERM, "membarrier");
+		assert_fails(peal_disarm_data(&f.rx), EPERM, "membarrier");
+	}
+	ck_assert_int_eq(f.rx.ended, 0);
+	ring_close(&f);
+}
+END_TEST
+
 /* --- Spinning ---------------------------------------------------------------------------------- */
 
 static void open_spinning(uint64_t cap_ns)
@@ -1161,6 +1189,7 @@ int main(void)
 			{disarming_learns_of_death_and_the_next_call_tells, BOTH_SIDES},
 			{a_dead_producers_records_survive_disarming, RING_VARIANTS},
 			{disarming_hands_on_other_errors, BOTH_SIDES},
+			{a_membarrier_that_fails_after_a_death_is_an_error, 16},
 			{a_promised_membarrier_that_fails_is_an_error, 16},
 			{the_first_spin_is_short, 0},
 			{the_spin_shrinks_when_waits_are_long_and_grows_when_short, 0},
