@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: MIT
+"""Leave out one check, barrier or drain of the library after the other: a test must notice each.
+
+usage: run.py [--discover] [--jobs N] SOURCE-ROOT [REGEX]
+
+REGEX: only the mutants whose FILE:NAME matches. --discover: which tests notice, of the programs for
+that layer? For who writes an entry; tells the quickest four.
+
+The tree is copied, once for each job; a mutant is compiled there and its test runs there. First the
+named tests run without any mutant: one that fails then proves nothing.
+"""
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+
+import lists
+import trial
+
+# It sees what x86 hides: a load or store that is not ordered. It does not know fences, and says so.
+TSAN = ['-Db_sanitize=thread', '-Dc_args=-Wno-tsan']
+
+
+def progress(text):
+    if sys.stderr.isatty():
+        sys.stderr.write(f'\r\x1b[K{text}')
+        sys.stderr.flush()
+
+
+class Run:
+    def __init__(self, root, jobs):
+        self.root, self.jobs = root, jobs
+        self.passed = self.failed = self.skipped = self.equivalent = 0
+        self.lock = threading.Lock()
+        self.models = {}
+
+    def tell(self, line):
+        progress('')
+        print(line, flush=True)
+
+    def count(self, mutant, verdict, how):
+        words = {'caught': f'caught by {mutant.text} ({how})', 'equivalent': f'equivalent: {how}'}
+        with self.lock:
+            self.passed += verdict == 'caught'
+            self.equivalent += verdict == 'equivalent'
+            self.skipped += verdict == 'skipped'
+            self.failed += verdict in ('SURVIVED', 'ERROR')
+            named = '' if mutant.text == how else f' {mutant.text}'
+            self.tell(f'{mutant}: {words.get(verdict, f"{verdict}{named}: {how}")}')
+
+    def in_parallel(self, items, work):
+        """work(tree, item) of all items, in as many threads as there are trees."""
+        todo, total = list(enumerate(items, 1)), len(items)
+
+        def loop(tree):
+            while True:
+                with self.lock:
+                    if not todo:
+                        return
+                    number, item = todo.pop(0)
+                    progress(f'{number}/{total} {item}')
+                work(tree, item)
+
+        threads = [threading.Thread(target=loop, args=[tree], daemon=True) for tree in self.trees]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        progress('')
+
+    def prepare(self, place, programs, options):
+        self.trees = [trial.Tree(self.root, place / str(i), options) for i in range(self.jobs)]
+        self.in_parallel(self.trees, lambda _, tree: tree.prepare(programs))
+        broken = next((tree.broken for tree in self.trees if tree.broken), None)
+        if broken:
+            sys.exit(f'the tree without a mutant does not build:\n{broken}')
+
+    def baseline(self, tests, limit=300):
+        """How long each test takes; a word for one that proves nothing."""
+        times = {}
+
+        def one(tree, test):
+            verdict, how, seconds = tree.run_test(*test, limit)
+            times[test] = seconds if verdict == 'passed' else verdict
+            if verdict != 'passed':
+                self.tell(f'{" ".join(test)}: {verdict} without a mutant: {how}')
+
+        self.in_parallel(sorted(tests), one)
+        return times
+
+    def try_model(self, tree, mutant):
+        """The model does not depend on the sources, so once for each case."""
+        with self.lock:
+            known = self.models.get(mutant.text)
+        if known is None:
+            run = tree.run_model if mutant.kind == 'model' else tree.run_genmc
+            known = run(*mutant.text.split())
+            with self.lock:
+                self.models[mutant.text] = known
+        self.count(mutant, *known)
+
+    def try_test(self, tree, mutant, seconds):
+        test = tuple(mutant.text.split())
+        if not isinstance(seconds, float):
+            verdict = 'skipped' if seconds == 'skipped' else 'ERROR'
+            return self.count(mutant, verdict, f'{seconds} without the mutant')
+        if not tree.put(mutant, test[:1]):
+            return self.count(mutant, 'ERROR', f'does not compile: {tree.broken}')
+        hangs = mutant.kind == 'hangs'
+        verdict, how, _ = tree.run_test(*test, limit=5 + 10 * seconds if hangs else 120 + 10 * seconds)
+        if verdict == 'hung':
+            return self.count(mutant, 'caught' if hangs else 'ERROR', how)
+        self.count(mutant, 'caught' if verdict == 'failed' else 'SURVIVED', how)
+
+    def try_one(self, tree, mutant, times):
+        told = {'equivalent': 'equivalent', 'unseen': 'skipped', 'open': 'SURVIVED'}.get(mutant.kind)
+        if told:
+            return self.count(mutant, told, mutant.text)
+        if mutant.kind in ('model', 'genmc'):
+            return self.try_model(tree, mutant)
+        if mutant.kind == 'build':
+            caught = not tree.put(mutant, []) and mutant.text in tree.broken
+            return self.count(mutant, 'caught' if caught else 'SURVIVED', 'the compiler')
+        self.try_test(tree, mutant, times[tuple(mutant.text.split())])
+
+    def discover(self, tree, mutant, times):
+        if not tree.put(mutant, trial.programs_for(mutant.source)):
+            return self.tell(f'{mutant}: does not compile: {tree.broken}')
+        caught = []
+        able = [test for test in times if isinstance(times[test], float)]
+        for test in sorted(able, key=lambda test: times[test]):
+            if test[0] not in trial.programs_for(mutant.source):
+                continue
+            verdict, how, _ = tree.run_test(*test, limit=4 + 4 * times[test])
+            if verdict in ('failed', 'hung'):
+                caught.append(f'  {"hangs" if verdict == "hung" else "by"} {" ".join(test)} ({how})')
+                if len(caught) == 4:
+                    break
+        with self.lock:
+            self.tell('\n'.join([f'{mutant}:'] + (caught or ['  SURVIVED'])))
+
+    def finish(self):
+        counts = f'{self.passed} {self.failed} {self.skipped}'
+        tally = os.environ.get('PEAL_TALLY')
+        note = f'mutants: {self.passed} caught, {self.equivalent} without a visible effect'
+        if not tally:
+            print(f'{note}\n{self.passed} passed, {self.failed} failed, {self.skipped} skipped')
+        else:
+            with open(tally, 'a') as file:
+                file.write(f'# {note}\n{counts}\n')
+        return 0 if self.passed and not self.failed else 1
+
+
+def try_all(run, place, mutants, options):
+    if not mutants:
+        return
+    tests = {tuple(m.text.split()) for m in mutants if m.kind in lists.TESTS}
+    run.prepare(place, {program for program, _ in tests}, options)
+    times = run.baseline(tests)
+    run.in_parallel(mutants, lambda tree, mutant: run.try_one(tree, mutant, times))
+
+
+def discover_all(run, place, mutants):
+    programs = {program for m in mutants for program in trial.programs_for(m.source)}
+    tests = {(program, case) for program in programs for case in trial.cases_of(run.root, program)}
+    run.prepare(place, programs, [])
+    times = run.baseline(tests, limit=10)
+    run.in_parallel(mutants, lambda tree, mutant: run.discover(tree, mutant, times))
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__.split('\n')[2])
+    parser.add_argument('--discover', action='store_true')
+    parser.add_argument('--jobs', type=int, default=min(4, len(os.sched_getaffinity(0))))
+    parser.add_argument('root', type=pathlib.Path)
+    parser.add_argument('regex', nargs='?', default='.')
+    args = parser.parse_args()
+    root = args.root.resolve()
+    mutants = [m for m in lists.read_all(root) if re.search(args.regex, str(m))]
+    stale = [] if args.discover else list(lists.problems(root, mutants))
+    if stale or not mutants:
+        sys.exit('\n'.join(stale) or f'no mutant matches {args.regex}')
+    run = Run(root, args.jobs)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    place = pathlib.Path(tempfile.mkdtemp(prefix='peal-mutants-'))
+    try:
+        if args.discover:
+            discover_all(run, place, [m for m in mutants if m.kind in (None, *lists.TESTS)])
+        else:
+            try_all(run, place / 'plain', [m for m in mutants if m.kind != 'tsan'], [])
+            try_all(run, place / 'tsan', [m for m in mutants if m.kind == 'tsan'], TSAN)
+    finally:
+        trial.end_all()
+        shutil.rmtree(place, ignore_errors=True)
+    sys.exit(0 if args.discover else run.finish())
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: MIT
+"""A copy of the tree: put a mutant in, compile, run one test."""
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import lists
+
+# The test programs for what a layer promises, the nearest first.
+PROGRAMS = {
+    'base': ['fd', 'options', 'doorbell', 'segment', 'wake', 'adopt', 'channel', 'spawn', 'poller', 'stream'],
+    'ring': ['ring', 'wake', 'segment', 'channel', 'stream', 'death', 'poller', 'threads'],
+    'doorbell': ['doorbell', 'channel', 'stream', 'death', 'poller'],
+    'spawn': ['adopt', 'spawn', 'channel', 'death'],
+    'channel': ['channel', 'stream', 'death', 'poller', 'threads'],
+    'poller': ['poller', 'threads'],
+    'detail': ['ring', 'wake', 'segment', 'channel', 'stream', 'death', 'poller', 'threads'],
+}
+# What tests with two processes start.
+HELPERS = ['guest', 'guest-fds']
+
+
+def programs_for(source):
+    return PROGRAMS[pathlib.Path(source).parent.name]
+
+
+def cases_of(root, program):
+    text = lists.source_of_test(root, program).read_text()
+    return re.findall(r'^START_TEST\((\w+)\)', text, re.M)
+
+
+sessions = set()
+
+
+def end_session(session):
+    """A test that was ended leaves the processes that it had started; they keep its session."""
+    for stat in pathlib.Path('/proc').glob('[0-9]*/stat'):
+        try:
+            fields = stat.read_text().rpartition(')')[2].split()
+            if int(fields[3]) == session:
+                os.kill(int(stat.parent.name), signal.SIGKILL)
+        except (OSError, IndexError):
+            pass
+    sessions.discard(session)
+
+
+def end_all():
+    for session in list(sessions):
+        end_session(session)
+
+
+class Tree:
+    def __init__(self, root, place, options):
+        self.root, self.place, self.build = root, place, place / 'build'
+        self.options = options
+        self.source, self.broken, self.programs = None, None, []
+
+    def __str__(self):
+        return 'setting up'
+
+    def prepare(self, programs):
+        shutil.copytree(self.root, self.place,
+                        ignore=shutil.ignore_patterns('build*', '.git', '__pycache__', 'docs'))
+        self.programs = sorted(programs)
+        # Compiling is most of the work, and what is left out is as visible at -O1.
+        setup = ['meson', 'setup', self.build, self.place, '-Dexamples=false', '-Dbench=disabled',
+                 '-Doptimization=1', '-Ddebug=false'] + self.options
+        if self.programs:
+            self.run_quietly(setup) and self.compile(self.programs)
+
+    def run_quietly(self, command):
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.broken = None
+        if done.returncode != 0:
+            errors = [line for line in done.stdout.splitlines() if 'error' in line]
+            self.broken = '\n'.join(errors[:3]) or done.stdout[-500:]
+        return done.returncode == 0
+
+    def compile(self, programs):
+        names = [f'tests/test-{name}' for name in programs]
+        if any(lists.source_of_test(self.root, name).parent.name != 'unit' for name in programs):
+            names += [f'tests/{name}' for name in HELPERS]
+        return self.run_quietly(['ninja', '-C', self.build, '-j1'] + names)
+
+    def put(self, mutant, programs):
+        """Compile these programs with this mutant and no other. False: it does not compile."""
+        if self.source and self.source != mutant.source:
+            self.write(self.source, (self.root / self.source).read_text())
+        self.source = mutant.source
+        self.write(mutant.source, mutant.apply((self.root / mutant.source).read_text()))
+        return self.compile(programs)
+
+    def write(self, source, text):
+        path = self.place / source
+        if path.read_text() != text:
+            path.write_text(text)
+
+    def run_test(self, program, case, limit):
+        """passed, failed, skipped or hung; how; seconds."""
+        tally, output = self.place / 'tally', self.place / 'output'
+        tally.write_text('')
+        environment = dict(os.environ, CK_RUN_CASE=case, PEAL_TALLY=str(tally))
+        begin = time.monotonic()
+        with output.open('wb') as out:
+            test = subprocess.Popen([self.build / 'tests' / f'test-{program}'], stdin=subprocess.DEVNULL,
+                                    stdout=out, stderr=out, env=environment, start_new_session=True)
+            sessions.add(test.pid)
+            try:
+                test.wait(limit)
+                hung = False
+            except subprocess.TimeoutExpired:
+                hung = True
+            end_session(test.pid)
+            test.wait()
+        seconds = time.monotonic() - begin
+        if hung:
+            return 'hung', f'by time-out, {limit:.0f} s', seconds
+        counts = [int(word) for word in tally.read_text().split()]
+        return verdict(counts, test.returncode, output.read_text(errors='replace')) + (seconds,)
+
+    def run_model(self, name, case):
+        script = self.root / 'tests/model/run.sh'
+        done = subprocess.run([script, self.root, os.environ.get('CC', 'cc'), name, f'^{case}$'],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              env={k: v for k, v in os.environ.items() if k != 'PEAL_TALLY'})
+        line = next((line for line in done.stdout.splitlines() if case in line), done.stdout[-300:])
+        found = re.search(rf'{case} +(\w+) +(\d+) states', line)
+        if done.returncode != 0 or not found:
+            return 'SURVIVED', line
+        return 'caught', f'the search finds {found[1]}'
+
+    def run_genmc(self, case):
+        tool = os.environ.get('GENMC', 'genmc')
+        if not shutil.which(tool):
+            return 'skipped', 'GenMC is not installed'
+        done = subprocess.run([self.root / 'tests/model/genmc/run.sh', f'^{case}$'], text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return 'caught' if done.returncode == 0 else 'SURVIVED', done.stdout.splitlines()[-1]
+
+
+def verdict(counts, status, output):
+    first = re.search(r'^[^\n]*:[FE]:[^\n]*', output, re.M)
+    if len(counts) == 3 and counts[1] > 0:
+        return 'failed', re.sub(r'^\S*/|:[FE]:\w+:\w+', '', first[0])[:160] if first else 'failed'
+    if status != 0:
+        return 'failed', f'the program ended with {status}'
+    return ('skipped', output.strip()[-100:]) if counts[2:3] != [0] else ('passed', 'it passes')
