@@ -98,7 +98,8 @@ void scene_close(struct scene *scene)
 	close(scene->burial[0]);
 	close(scene->burial[1]);
 	ck_assert_int_eq(waitpid(scene->survivor, &status, 0), scene->survivor);
-	ck_assert_int_eq(status, 0);
+	ck_assert_msg(status == 0, "the survivor ended with status %#x; it has said why",
+		      (unsigned int)status);
 	munmap(scene->board, sizeof(*scene->board));
 }
 

@@ -289,7 +289,7 @@ int main(int argc, char **argv)
 	copy_by_vectors(argv);
 	seed = text && *text ? strtoull(text, NULL, 0) : peal_now_ns();
 	all_points = all && *all;
-	if (all_points) /* a quarter of an hour for all, on two processors */
+	if (all_points) /* half an hour for all of them, on a machine that does nothing else */
 		setenv("CK_TIMEOUT_MULTIPLIER", "24", 0);
 	return harness_main(
 		"crash",
