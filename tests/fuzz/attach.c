@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@ static struct {
 	struct peal_guest_fds fds;
 	struct peal_attach_options options;
 	bool has_options;
+	bool by_arguments; /* rather than by numbers */
 } m;
 
 /* Mostly what it should be. */
@@ -64,8 +66,10 @@ static void open_all(void)
 	m.pidfd_kind = some_kind(FUZZ_PIDFD);
 	m.fds.host_pidfd = how & 0x40 ? -1 : fuzz_open(m.pidfd_kind, FIRST_NUMBER);
 	m.has_options = how & 0x20;
+	/* A number that is not open, or a second time the same, is another target's. */
+	m.by_arguments = fuzz_byte() & 1;
 	m.options = (struct peal_attach_options){
-		.size = sizeof(m.options),
+		.size = how & 0x04 ? fuzz_byte() % (sizeof(m.options) + 1) : sizeof(m.options),
 		.flags = how & 0x10 ? fuzz_byte() & 3 : 0,
 		.spin_max_us = how & 0x08 ? (int8_t)fuzz_byte() : PEAL_SPIN_NEVER,
 	};
@@ -90,7 +94,8 @@ static bool is_good(void)
 			return false;
 	if (m.fds.host_pidfd < 0 ? is_eventfd() : m.pidfd_kind != FUZZ_PIDFD)
 		return false;
-	return !m.has_options || (m.options.flags <= 1 && m.options.spin_max_us >= -1);
+	return !m.has_options || (m.options.size == sizeof(m.options) && m.options.flags <= 1 &&
+				  m.options.spin_max_us >= -1);
 }
 
 /* --- What a false host does then -------------------------------------------------------------- */
@@ -170,8 +175,38 @@ static void close_all(bool attached)
 	}
 }
 
+static int attach_by_arguments(struct peal_channel **channel,
+			       const struct peal_attach_options *options)
+{
+	char text[8][32], *argv[9] = {text[0]}, *before[9];
+	int argc = 1, count, rc;
+
+	snprintf(text[0], sizeof(text[0]), "guest");
+	snprintf(text[1], sizeof(text[1]), "--segment-fd=%d", m.fds.host_segment);
+	snprintf(text[2], sizeof(text[2]), "--segment-fd=%d", m.fds.guest_segment);
+	argv[argc++] = text[1];
+	argv[argc++] = text[2];
+	for (unsigned int i = 0; i < m.fds.doorbell_count; i++) {
+		argv[argc] = text[argc];
+		snprintf(text[argc++], sizeof(text[0]), "--doorbell-fd=%d", m.fds.doorbells[i]);
+	}
+	if (m.fds.host_pidfd >= 0) {
+		argv[argc] = text[argc];
+		snprintf(text[argc++], sizeof(text[0]), "--host-pidfd=%d", m.fds.host_pidfd);
+	}
+	argv[argc] = NULL;
+	memcpy(before, argv, sizeof(argv));
+	count = argc;
+	rc = peal_attach_args(channel, &argc, argv, options);
+	FUZZ_CHECK(rc == 0 ? argc == 1 && !argv[1]
+			   : argc == count && memcmp(argv, before, sizeof(argv)) == 0,
+		   "the command line after %d", rc);
+	return rc;
+}
+
 void fuzz_attach(void)
 {
+	const struct peal_attach_options *options;
 	struct peal_channel *channel = NULL;
 	bool good;
 	int rc;
@@ -179,7 +214,9 @@ void fuzz_attach(void)
 	memset(&m, 0, sizeof(m));
 	open_all();
 	good = is_good();
-	rc = peal_attach_fds(&channel, &m.fds, m.has_options ? &m.options : NULL);
+	options = m.has_options ? &m.options : NULL;
+	rc = m.by_arguments ? attach_by_arguments(&channel, options)
+			    : peal_attach_fds(&channel, &m.fds, options);
 	FUZZ_CHECK((rc == 0) == good, "%d (%s) for %s channel", rc, rc < 0 ? peal_last_error() : "",
 		   good ? "a good" : "no");
 	FUZZ_CHECK((rc == 0) == (channel != NULL), "a channel in spite of %d", rc);

@@ -336,7 +336,7 @@ static void disarm(void)
 
 	begin_call(LOADS_MAX);
 	rc = peal_disarm_data(&m.rx);
-	m.armed = false;
+	m.armed = m.armed && m.error == -EBADFD; /* no word to write */
 	was_refused(rc);
 	end_call(rc);
 }
@@ -351,10 +351,20 @@ static void look(void)
 	end_call(m.error);
 }
 
+/* What a child of fork() finds: zeros, which must refuse everything. */
+static void wipe(void)
+{
+	memset(&m.rx, 0, sizeof(m.rx));
+	m.next = m.head = 0;
+	m.error = -EBADFD;
+}
+
 static void one_call(void)
 {
 	uint8_t which = fuzz_byte();
 
+	if (which == 0xda)
+		return wipe();
 	switch (which % 12) {
 	case 0:
 	case 1:

@@ -288,6 +288,8 @@ static int open_kind(enum fuzz_kind kind)
 		return (int)syscall(SYS_pidfd_open, getpid(), 0);
 	case FUZZ_DGRAM:
 		return socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	case FUZZ_INET:
+		return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	case FUZZ_UNCONNECTED:
 		return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	case FUZZ_LISTENING:

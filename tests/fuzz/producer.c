@@ -323,7 +323,7 @@ static void disarm(void)
 
 	begin_call(LOADS_MAX);
 	rc = peal_disarm_space(&m.tx);
-	m.armed = false;
+	m.armed = m.armed && m.error == -EBADFD; /* no word to write */
 	end_call(rc, false);
 }
 
@@ -338,10 +338,21 @@ static void look(void)
 	FUZZ_CHECK(ready || m.error == 0, "nothing to say after the ring broke");
 }
 
+/* What a child of fork() finds: zeros, which must refuse everything. */
+static void wipe(void)
+{
+	memset(&m.tx, 0, sizeof(m.tx));
+	m.tail = m.head = m.staged = 0;
+	m.has_reservation = false;
+	m.error = -EBADFD;
+}
+
 static void one_call(void)
 {
 	uint8_t which = fuzz_byte();
 
+	if (which == 0xda)
+		return wipe();
 	switch (which % 12) {
 	case 0:
 	case 1:

@@ -78,6 +78,9 @@ static void use(const struct fuzz_file *file, bool writable)
 		FUZZ_CHECK(data[0] == data[capacity] &&
 				   data[capacity - 1] == data[2 * capacity - 1],
 			   "the mirror");
+	/* What was checked once may be something else by now. */
+	if (writable && (fuzz_byte() & 1))
+		m.segment.header->record_align = (uint32_t)fuzz_u64();
 	fuzz_peer = (struct fuzz_peer){.base = (uintptr_t)m.segment.header,
 				       .bytes = PEAL_HEADER_BYTES + 2 * capacity,
 				       .claim = claim};

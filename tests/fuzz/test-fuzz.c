@@ -113,6 +113,14 @@ static void mutate(struct text *text)
 /* In the order of fuzz_targets[]. About two seconds each. */
 static const unsigned int variations[] = {60000, 60000, 30000, 3000, 30000, 10000};
 
+/* PEAL_FUZZ_VARIATIONS: how many instead. */
+static unsigned long variations_of(int nth)
+{
+	const char *wanted = getenv("PEAL_FUZZ_VARIATIONS");
+
+	return wanted ? strtoul(wanted, NULL, 10) : variations[nth];
+}
+
 static void hammer(int nth)
 {
 	const struct fuzz_target *target = &fuzz_targets[nth];
@@ -122,7 +130,7 @@ static void hammer(int nth)
 	for (size_t i = 0; i < corpus_count; i++)
 		fuzz_run(target, corpus[i].bytes, corpus[i].size);
 	random_state = 88172645463325252 + (uint64_t)nth;
-	for (unsigned int i = 0; i < variations[nth]; i++) {
+	for (unsigned long i = variations_of(nth); i > 0; i--) {
 		text = corpus[random_below(corpus_count)];
 		for (uint64_t n = 1 + random_below(6); n > 0; n--)
 			mutate(&text);
