@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "faults/judge.h"
 #include "faults/scenario.h"
 #include "faults/sites.h"
 #include "faults/tell.h"
@@ -31,12 +32,7 @@
 #define TRIES 4
 
 /* Over all scenarios, in memory that the forked tests share. */
-static struct figures {
-	unsigned long lives, injected, missed;
-	unsigned long went_on, told, told_otherwise;
-	unsigned long interrupted;
-} * figures;
-
+static struct figures *figures;
 static struct sites *sites;
 /* The name of the only scenario to live; NULL: all. The argument, for who looks for a mistake. */
 static const char *only;
@@ -86,96 +82,6 @@ static void complain(struct hunt *hunt, const struct trace *trace, const char *w
 		       report->failed_call, report->failed_rc, report->sentence);
 	printf("\n");
 	fflush(stdout);
-}
-
-/* --- Judging --------------------------------------------------------------------------------- */
-
-/* These are for the caller to know: he can do something about them. */
-static bool must_be_told_as_itself(int error)
-{
-	return error == EMFILE || error == ENFILE || error == ENOSPC || error == ENOMEM;
-}
-
-static bool is_told(const struct trace *trace, int error)
-{
-	for (size_t i = 0; i < trace->fault_count; i++) {
-		if (trace->faults[i].error == error)
-			return true;
-	}
-	return false;
-}
-
-/* Is any of the faults one after which nobody may notice anything? */
-static bool may_fail(const struct trace *trace)
-{
-	for (size_t i = 0; i < trace->injected && i < trace->fault_count; i++) {
-		if (trace->faults[i].error != EINTR)
-			return true;
-	}
-	return false;
-}
-
-/* Those where what is told is not the errno, for a reason. */
-static bool has_another_meaning(const struct fault *fault)
-{
-	static const char *const callers[] = {
-		"peal_fd_is_anon", /* what can not be asked whether it is an eventfd is taken for none */
-		"refuse",          /* the guest is failing already; its host sees it end */
-	};
-
-	for (size_t i = 0; i < sizeof(callers) / sizeof(callers[0]); i++) {
-		if (fault->like.site >= 0 &&
-		    strcmp(sites->at[fault->like.site].caller, callers[i]) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Waiting for what a fault has taken away is waiting in vain. */
-static bool may_be_lost(const struct fault *fault)
-{
-	return report->may_be_otherwise || has_another_meaning(fault);
-}
-
-static const char *judge_told(const struct trace *trace)
-{
-	int error = (int)-report->failed_rc;
-
-	if (!may_fail(trace))
-		return "an interruption is not gone on from";
-	if (is_told(trace, error)) {
-		figures->told++;
-		return NULL;
-	}
-	if (error == ETIMEDOUT && !may_be_lost(&trace->faults[0]))
-		return "a wake is lost";
-	if (trace->fault_count == 1 && must_be_told_as_itself(trace->faults[0].error) &&
-	    !has_another_meaning(&trace->faults[0]))
-		return "what the caller could do something about is told as something else";
-	figures->told_otherwise++;
-	return NULL;
-}
-
-static const char *judge(const struct trace *trace)
-{
-	static char text[64];
-
-	if (trace->timed_out)
-		return "it hangs";
-	if (WIFSIGNALED(trace->status)) {
-		snprintf(text, sizeof(text), "killed by signal %d", WTERMSIG(trace->status));
-		return text;
-	}
-	if (trace->wrong[0] != '\0')
-		return trace->wrong;
-	if (report->wrong[0] != '\0')
-		return report->wrong;
-	if (!report->is_finished)
-		return "it did not come to its end";
-	if (!report->is_complete)
-		return judge_told(trace);
-	figures->went_on++;
-	return NULL;
 }
 
 /* --- Which calls there are ------------------------------------------------------------------- */
@@ -288,7 +194,7 @@ static void fail_once(struct hunt *hunt, size_t work)
 		memcpy(trace.faults, hunt->queue[work].faults, sizeof(trace.faults));
 		trace.fault_count = hunt->queue[work].count;
 		live_once(hunt, &trace);
-		wrong = judge(&trace);
+		wrong = judge(&trace, sites, figures);
 		if (wrong)
 			complain(hunt, &trace, wrong);
 		if (wrong || trace.injected == trace.fault_count)
@@ -314,8 +220,10 @@ START_TEST(each_failing_call_is_survived_or_told_and_nothing_is_left)
 	hunt.scenario = &scenarios[_i];
 	hunt.queue = calloc(WORK_MAX, sizeof(*hunt.queue));
 	live_once(&hunt, &trace);
-	if (judge(&trace) || !report->is_complete)
-		complain(&hunt, &trace, judge(&trace) ? judge(&trace) : "it fails without a fault");
+	if (judge(&trace, sites, figures) || !report->is_complete)
+		complain(&hunt, &trace,
+			 judge(&trace, sites, figures) ? judge(&trace, sites, figures)
+						       : "it fails without a fault");
 	ck_assert_int_eq(hunt.wrong, 0);
 	learn(&hunt, &trace, NULL);
 	for (hunt.first = 0; hunt.first < hunt.last; hunt.first++) {
@@ -379,8 +287,8 @@ START_TEST(interruptions_everywhere_are_not_noticed)
 		trace.dice = i;
 		live_once(&hunt, &trace);
 		figures->interrupted += trace.interrupted;
-		if (judge(&trace))
-			complain(&hunt, &trace, judge(&trace));
+		if (judge(&trace, sites, figures))
+			complain(&hunt, &trace, judge(&trace, sites, figures));
 		ck_assert_int_eq(hunt.wrong, 0);
 		ck_assert(report->is_complete);
 	}
