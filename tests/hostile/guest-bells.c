@@ -74,6 +74,13 @@ static int echo_and_flood_bytes(void)
 	return echo_beside(flood_bytes);
 }
 
+/* Neither sends nor takes a record meanwhile, so that only deadlines end the host's waits. */
+static int flood_silently(void)
+{
+	attack_until_stopped(flood_bytes);
+	return stall();
+}
+
 static int echo_and_flood_large(void)
 {
 	return echo_beside(flood_large);
@@ -249,6 +256,7 @@ static int withhold(void)
 
 const struct mode bell_modes[] = {
 	{"flood-bytes", NULL, echo_and_flood_bytes},
+	{"flood-silent", NULL, flood_silently},
 	{"flood-large", NULL, echo_and_flood_large},
 	{"flood-oob", NULL, echo_and_flood_out_of_band},
 	{"flood-fds", NULL, echo_and_flood_descriptors},
