@@ -189,6 +189,7 @@ static int die(void)
 
 static int garbage(void)
 {
+	await_host();
 	for (size_t i = 0; i < (PEAL_HEADER_BYTES + RING_BYTES) / sizeof(uint64_t); i++)
 		store((uint64_t *)(void *)own + i, any_value());
 	ring_both();
@@ -216,6 +217,7 @@ static int leave_heir(void (*attack)(void))
 {
 	pid_t heir;
 
+	await_host();
 	commit_honestly(RECORDS_BEFORE);
 	heir = fork();
 	must(heir >= 0);

@@ -128,6 +128,7 @@ static void scribble_all(void)
 
 static void attack_and_ring(void (*attack)(void))
 {
+	await_host();
 	at_times = ring_both; /* a host that sleeps sees nothing */
 	attack_until_stopped(attack);
 	stall();

@@ -127,6 +127,13 @@ void commit_honestly(uint64_t count)
 	account->committed = count;
 }
 
+void await_host(void)
+{
+	struct peal_record record;
+
+	must(peal_next_wait(peal_rx(channel), &record, PEAL_FOREVER) == 1);
+}
+
 void stand_by(void)
 {
 	account_say(&account->begun);

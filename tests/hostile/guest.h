@@ -67,6 +67,9 @@ void attack_until_stopped(void (*attack)(void));
 /* Commit the first @count records of the honest stream. */
 void commit_honestly(uint64_t count);
 
+/* Wait for the host's first record: it has seen that we are here, whatever we claim from now on. */
+void await_host(void);
+
 /* Say that hostilities have begun; wait for the host's stop; say that they are done. */
 void stand_by(void);
 
