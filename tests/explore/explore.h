@@ -258,7 +258,6 @@ struct explore_found explore_search(explore_tell *tell);
  * from it, once explore_leads_to() was told; before that, 0. */
 bool explore_is_new(const struct explore_hash *hash, double *executions);
 void explore_leads_to(const struct explore_hash *hash, double executions);
-void explore_forget_all(void);
 
 /* --- The scenario ---------------------------------------------------------------------------- */
 

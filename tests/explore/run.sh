@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Explores a list of cases. In a list, "= NAME [FILE SED]" is a program: the library's ring, compiled
-# against the explorer, with one file changed by sed or none. The lines below it are its cases: what must
-# be found, options. "= litmus" is litmus.c. What can be found: pass; hang (somebody sleeps for ever); wrong (a record, or an
-# end, that is not right); race (payload that is not ordered); busy (one bell woke twice); cycle. A search
-# that did not come to its end is "bound", which no list of the ring expects.
-# A list other than mutants.txt may name a program of that one: "= NAME".
+# against the explorer, with one file changed by sed or none; a list may also name a program of
+# mutants.txt, and "= litmus" is litmus.c. The lines below it are its cases: what must be found, options.
+# What can be found: pass; hang (somebody sleeps for ever); wrong (a record or an end that is not right);
+# race (payload that is not ordered); busy (one bell woke twice); cycle (it need not end); seen (a litmus).
+# A search that did not come to its end is "bound", which no list of the ring expects.
 # usage: run.sh SOURCE-ROOT C-COMPILER EXPLORER-LIBRARY LIST [REGEX]   only programs whose names match
 set -u
 root=$1 cc=$2 library=$3 list=$4 regex=${5:-.}

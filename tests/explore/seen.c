@@ -59,11 +59,3 @@ void explore_leads_to(const struct explore_hash *hash, double executions)
 {
 	place(hash)->executions = executions;
 }
-
-void explore_forget_all(void)
-{
-	free(table);
-	table = NULL;
-	table_size = 0;
-	used = 0;
-}
