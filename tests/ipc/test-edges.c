@@ -382,7 +382,7 @@ static int wiped(struct peal_channel *host)
 	peal_channel_stats(host, &own, &peer);
 	if (own.tx.capacity != 0 || peer.tx.capacity != 0)
 		return 4;
-	if (!peal_tx(host) || !peal_rx(host))
+	if (!peal_tx(host) || !peal_rx(host) || peal_tx_fd(host) != -1 || peal_rx_fd(host) != -1)
 		return 5;
 	peal_channel_close_guest_end(host);
 	peal_channel_close(host);

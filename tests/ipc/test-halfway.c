@@ -104,6 +104,25 @@ START_TEST(a_segment_that_does_not_fit_makes_no_channel)
 }
 END_TEST
 
+START_TEST(without_memory_there_is_no_channel)
+{
+	limit_memory(0);
+	assert_fails(create(config(0, 4096, 4096)), ENOMEM, "allocating a channel");
+	limit_memory(64 << 20);
+}
+END_TEST
+
+START_TEST(a_channel_of_one_ring_waits_at_its_bell)
+{
+	struct peal_channel_options options = config(0, 0, 4096);
+	struct peal_channel *host;
+
+	assert_ok(peal_channel_create(&host, &options));
+	ck_assert_int_eq(peal_channel_wait_ready(host, PEAL_TRY), -EAGAIN);
+	peal_channel_close(host);
+}
+END_TEST
+
 START_TEST(a_segment_that_can_not_be_sealed_makes_no_channel)
 {
 	refuse(SYS_fcntl, 2, F_SEAL_FUTURE_WRITE | F_SEAL_SEAL, EINVAL);
@@ -482,6 +501,8 @@ int main(void)
 	return harness_main("halfway",
 			    (struct harness_case[]){
 				    {a_segment_that_does_not_fit_makes_no_channel, 0},
+				    {without_memory_there_is_no_channel, 0},
+				    {a_channel_of_one_ring_waits_at_its_bell, 0},
 				    {a_segment_that_can_not_be_sealed_makes_no_channel, 0},
 				    {without_a_random_id_there_is_no_channel, 0},
 				    {without_each_doorbell_there_is_no_channel, 2},

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Promises of base/ and ring/ where the kernel refuses: a seccomp filter stands for an older kernel, a
+ * Promises of base/, ring/ and doorbell/ where the kernel refuses: a seccomp filter stands for an older kernel, a
  * cage, or want of something. Each test has a process and so a filter of its own.
  */
 #define _GNU_SOURCE
@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include <peal/base.h>
+#include <peal/doorbell.h>
 
 #include "base/barrier.h"
 #include "base/error.h"
@@ -208,6 +209,19 @@ START_TEST(what_can_not_be_asked_is_no_segment)
 }
 END_TEST
 
+START_TEST(a_wait_that_the_kernel_refuses_is_an_error)
+{
+	struct peal_doorbell_handle far;
+	struct peal_doorbell near;
+
+	assert_ok(peal_doorbell_create(&near, &far));
+	refuse_all(SYS_ppoll, EPERM);
+	assert_fails(peal_doorbell_wait(&near, PEAL_FOREVER), EPERM, "waiting at the doorbell");
+	peal_doorbell_close(&near);
+	peal_doorbell_handle_close(&far);
+}
+END_TEST
+
 int main(void)
 {
 	return harness_main("refused",
@@ -227,6 +241,7 @@ int main(void)
 				    {seals_that_the_kernel_ignores_are_an_error, 0},
 				    {a_segment_that_fork_would_share_is_not_mapped, 0},
 				    {what_can_not_be_asked_is_no_segment, 0},
+				    {a_wait_that_the_kernel_refuses_is_an_error, 0},
 				    HARNESS_END,
 			    });
 }

@@ -782,6 +782,37 @@ START_TEST(what_was_begun_is_not_published_to_a_false_peer)
 }
 END_TEST
 
+START_TEST(what_was_reserved_is_not_committed_to_a_false_peer)
+{
+	void *payload;
+
+	open_variant(_i);
+	send_pattern(2000, 1);
+	assert_ok(peal_reserve(&f.tx, 10, &payload));
+	f.guest_rw.header->head = f.variant.start + 1;
+	assert_fails(peal_reserve(&f.tx, 3000, &payload), EPROTO, "a position");
+	assert_fails(peal_commit(&f.tx, 10, 0), EPROTO, "a position");
+	expect_pattern(2000, 1);
+	expect_nothing();
+	ring_close(&f);
+}
+END_TEST
+
+START_TEST(a_head_does_not_move_back_in_an_empty_ring_either)
+{
+	void *payload;
+
+	open_variant(_i);
+	fill_ring(&f);
+	f.guest_rw.header->head = f.tx.tail;
+	assert_ok(peal_reserve(&f.tx, 0, &payload)); /* that was seen */
+	f.guest_rw.header->head -= f.variant.align;
+	assert_ok(peal_commit(&f.tx, 0, 0));
+	assert_fails(peal_reserve(&f.tx, peal_record_max(&f.tx), &payload), EPROTO, "a position");
+	ring_close(&f);
+}
+END_TEST
+
 /* What a hostile producer may write as a header, where up to @most bytes of payload could be. */
 static const struct {
 	const char *words;
@@ -915,6 +946,8 @@ int main(void)
 			{the_terminator_never_wipes_an_unread_header, RING_VARIANTS},
 			{a_false_head_breaks_the_producer_for_good, RING_VARIANTS * FALSE_HEADS},
 			{what_was_begun_is_not_published_to_a_false_peer, RING_VARIANTS},
+			{what_was_reserved_is_not_committed_to_a_false_peer, RING_VARIANTS},
+			{a_head_does_not_move_back_in_an_empty_ring_either, RING_VARIANTS},
 			{a_false_header_breaks_the_consumer_for_good,
 			 RING_VARIANTS * FALSE_HEADERS},
 			{more_records_than_fit_break_the_consumer, RING_VARIANTS},

@@ -455,6 +455,25 @@ static int release_one_and_die(struct ring_fixture *fixture, int nth)
 	return -EPIPE;
 }
 
+static int send_and_die(struct peal_bell *bell)
+{
+	(void)bell;
+	send_one();
+	return -EPIPE;
+}
+
+START_TEST(trying_looks_again_after_asking_for_the_peer)
+{
+	struct peal_record record = {0};
+
+	open_variant(_i);
+	f.rx_bell.bell.check = send_and_die;
+	ck_assert_int_eq(peal_next_wait(&f.rx, &record, PEAL_TRY), 1);
+	assert_fails(peal_next(&f.rx, &record), EPIPE, "the producer is gone");
+	ring_close(&f);
+}
+END_TEST
+
 START_TEST(room_that_a_dead_consumer_made_is_room)
 {
 	void *payload;
@@ -914,6 +933,30 @@ START_TEST(room_that_comes_while_spinning_costs_no_sleep)
 }
 END_TEST
 
+static void *send_one_soon(void *unused)
+{
+	const struct timespec soon = {.tv_nsec = 2000000};
+
+	(void)unused;
+	nanosleep(&soon, NULL);
+	send_one();
+	return NULL;
+}
+
+START_TEST(a_record_that_comes_while_spinning_costs_no_sleep)
+{
+	struct peal_record record;
+	pthread_t sender;
+
+	open_spinning_long(UINT64_C(60000) * MILLISECOND);
+	ck_assert_int_eq(pthread_create(&sender, NULL, send_one_soon, NULL), 0);
+	ck_assert_int_eq(peal_next_wait(&f.rx, &record, PEAL_FOREVER), 1);
+	ck_assert_uint_eq(f.guest_rw.header->data_wait, 0); /* not even armed */
+	pthread_join(sender, NULL);
+	ring_close(&f);
+}
+END_TEST
+
 START_TEST(a_little_room_is_spun_for_more_but_not_slept_for)
 {
 	const uint64_t budget = 20 * MILLISECOND;
@@ -1180,6 +1223,7 @@ int main(void)
 			{a_wait_left_by_longjmp_does_no_harm, BOTH_SIDES},
 			{what_a_dead_producer_committed_is_delivered_first, RING_VARIANTS},
 			{trying_delivers_what_a_dead_producer_committed, RING_VARIANTS},
+			{trying_looks_again_after_asking_for_the_peer, RING_VARIANTS},
 			{room_that_a_dead_consumer_made_is_room, RING_VARIANTS},
 			{a_false_word_seen_on_waking_breaks_the_ring, BOTH_SIDES},
 			{a_false_head_seen_on_arming_leaves_the_word_even, RING_VARIANTS},
@@ -1195,6 +1239,7 @@ int main(void)
 			{the_spin_shrinks_when_waits_are_long_and_grows_when_short, 0},
 			{a_cap_of_zero_never_spins, 0},
 			{spinning_ends_at_the_deadline, 0},
+			{a_record_that_comes_while_spinning_costs_no_sleep, 0},
 			{room_that_comes_while_spinning_costs_no_sleep, 0},
 			{a_peer_on_this_processor_is_not_spun_for, 0},
 			{a_lone_record_is_not_staggered_however_large, 0},
