@@ -13,6 +13,7 @@ import argparse
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import sys
@@ -124,7 +125,7 @@ class Run:
         if mutant.kind in ('model', 'genmc'):
             return self.try_model(tree, mutant)
         if mutant.kind == 'build':
-            caught = not tree.put(mutant, []) and mutant.text in tree.broken
+            caught = not tree.put(mutant, ['ring']) and mutant.text in tree.broken
             return self.count(mutant, 'caught' if caught else 'SURVIVED', 'the compiler')
         self.try_test(tree, mutant, times[tuple(mutant.text.split())])
 
@@ -186,6 +187,9 @@ def main():
     if stale or not mutants:
         sys.exit('\n'.join(stale) or f'no mutant matches {args.regex}')
     run = Run(root, args.jobs)
+    # A mutant may ask for terabytes; the largest ring that a test makes has eight gigabytes.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16 << 30, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     place = pathlib.Path(tempfile.mkdtemp(prefix='peal-mutants-'))
     try:

@@ -13,6 +13,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -162,6 +163,56 @@ START_TEST(a_segment_without_memory_is_an_error)
 }
 END_TEST
 
+static int interruptions;
+
+int fallocate(int fd, int mode, off_t offset, off_t length)
+{
+	if (interruptions-- > 0) {
+		errno = EINTR;
+		return -1;
+	}
+	return (int)syscall(SYS_fallocate, fd, mode, offset, length);
+}
+
+START_TEST(a_signal_does_not_end_the_allocation)
+{
+	int fd;
+
+	interruptions = 3;
+	fd = peal_segment_create(&a_spec);
+	assert_ok(fd);
+	ck_assert_int_lt(interruptions, 0);
+	close(fd);
+}
+END_TEST
+
+START_TEST(nobody_can_execute_a_segment)
+{
+	int fd = memfd_create("old kernel?", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+	struct stat st;
+
+	if (fd < 0)
+		harness_skip("this kernel does not know MFD_NOEXEC_SEAL");
+	close(fd);
+	fd = peal_segment_create(&a_spec);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 0111, 0);
+	close(fd);
+}
+END_TEST
+
+START_TEST(a_segment_without_its_mirror_is_not_mapped)
+{
+	struct peal_segment segment = {0};
+	int fd = peal_segment_create(&a_spec);
+
+	assert_ok(fd);
+	refuse(SYS_mmap, 5, PEAL_HEADER_BYTES, ENOMEM);
+	assert_fails(peal_segment_map(&segment, fd, a_spec.capacity, true), ENOMEM, "mapping");
+	close(fd);
+}
+END_TEST
+
 START_TEST(a_segment_without_identity_is_an_error)
 {
 	refuse_all(SYS_pwrite64, ENOSPC);
@@ -236,6 +287,9 @@ int main(void)
 				    {running_out_of_descriptors_tells_the_limit, 0},
 				    {a_kernel_that_does_not_know_noexec_makes_a_segment, 0},
 				    {a_segment_without_memory_is_an_error, 0},
+				    {a_signal_does_not_end_the_allocation, 0},
+				    {nobody_can_execute_a_segment, 0},
+				    {a_segment_without_its_mirror_is_not_mapped, 0},
 				    {a_segment_without_identity_is_an_error, 0},
 				    {a_segment_that_can_not_be_sealed_is_an_error, 0},
 				    {seals_that_the_kernel_ignores_are_an_error, 0},
