@@ -23,7 +23,7 @@
 #include "ipc/ipc.h"
 
 /* Far beyond what any scenario takes: a hang is a hang. */
-#define TIME_OUT_S  10
+#define TIME_OUT_S  60
 #define STACK_WORDS 512
 #define TRACEES_MAX 4
 #define TRACE_OPTIONS                                                                              \
