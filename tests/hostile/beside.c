@@ -50,18 +50,21 @@ static void lane_end(struct lane *lane, int end, int rc)
 	lane->watches[end] = NULL;
 }
 
+static bool is_right(const struct lane *lane, const void *data, size_t size, uint16_t type)
+{
+	return size == stream_size(lane->received, HONEST_MAX) &&
+	       type == (uint16_t)lane->received && stream_is(data, size, lane->received);
+}
+
 static void look_at(struct lane *lane, const void *data, size_t size, uint16_t type)
 {
 	static volatile unsigned char sink;
 	const unsigned char *bytes = data;
 
-	ck_assert_uint_le(size, RING_BYTES);
-	if (lane->is_strict)
-		ck_assert_msg(size == stream_size(lane->received, HONEST_MAX) &&
-				      type == (uint16_t)lane->received &&
-				      stream_is(data, size, lane->received),
-			      "%s: record %llu is another one (type %u, %zu bytes)", lane->mode,
-			      (unsigned long long)lane->received, type, size);
+	/* Not ck_assert: that writes to a file for each record. */
+	if (size > RING_BYTES || (lane->is_strict && !is_right(lane, data, size, type)))
+		ck_abort_msg("%s: record %llu is another one (type %u, %zu bytes)", lane->mode,
+			     (unsigned long long)lane->received, type, size);
 	for (size_t i = 0; i < size; i++)
 		sink ^= bytes[i]; /* all of it is mapped */
 	lane->received++;
