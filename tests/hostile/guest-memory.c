@@ -168,6 +168,7 @@ static int run_scribble_all(void)
 {
 	pthread_t thread;
 
+	await_host();
 	must(pthread_create(&thread, NULL, scribble_in_thread, NULL) == 0);
 	attack_and_ring(scribble_all);
 	return 0;
