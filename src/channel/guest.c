@@ -195,10 +195,11 @@ static int attach(struct peal_channel *channel, const struct peal_guest_fds *fds
 	int rc = check_segments(fds, &host, &guest);
 
 	if (rc == 0)
-		rc = peal_channel_spin_cap(strict ? PEAL_SPIN_NEVER : options->spin_max_us,
-					   &channel->spin_cap_ns);
+		rc = peal_channel_spin_cap(options->spin_max_us, &channel->spin_cap_ns);
 	if (rc < 0)
 		return rc;
+	if (strict)
+		channel->spin_cap_ns = 0;
 	channel->has_ring[TO_GUEST] = host.capacity != 0;
 	channel->has_ring[TO_HOST] = guest.capacity != 0;
 	channel->membarrier = !strict && !(options->flags & PEAL_CHANNEL_NO_MEMBARRIER) &&

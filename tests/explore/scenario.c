@@ -307,7 +307,6 @@ static struct peal_segment segment_of(enum explore_thread side)
 	return (struct peal_segment){
 		.header = &segments[side].header,
 		.capacity = side == PRODUCER ? explore_options.words * sizeof(uint64_t) : 0,
-		.writable = true,
 	};
 }
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -57,9 +58,12 @@ static int copy(struct world *world, int fd)
 	return world->fds[i];
 }
 
-static bool attach(struct world *world, const struct peal_guest_fds *fds)
+static bool attach(struct world *world, const struct scenario *scenario,
+		   const struct peal_guest_fds *fds)
 {
 	struct peal_attach_options options = {.size = sizeof(options),
+					      .flags =
+						      scenario->is_strict ? PEAL_CHANNEL_STRICT : 0,
 					      .spin_max_us = PEAL_SPIN_NEVER};
 	char text[8][ARGUMENT], *argv[9] = {text[0]};
 	int argc = 1;
@@ -97,7 +101,7 @@ static bool make_both(struct world *world, const struct scenario *scenario)
 	struct peal_guest_fds fds;
 
 	if (!make_host(world, scenario) || !OK(peal_channel_guest_fds(world->host, &fds)) ||
-	    !attach(world, &fds))
+	    !attach(world, scenario, &fds))
 		return false;
 	scenario_enter(__LINE__);
 	peal_channel_close_guest_end(world->host);
@@ -152,7 +156,7 @@ static bool wait_for_data(struct world *world)
 static bool end_in_good_order(struct world *world)
 {
 	scenario_enter(__LINE__);
-	world->guest = peal_channel_close(world->guest);
+	scenario_close_guest(world);
 	return scenario_leave("peal_channel_close", 0, 0) &&
 	       GIVES(peal_channel_peer(world->host), PEAL_PEER_CLOSED) &&
 	       GIVES(peal_recv(peal_rx(world->host), buffer, RECORD, NULL, LONG), -EPIPE);
@@ -163,6 +167,23 @@ static bool live_together(struct world *world, const struct scenario *scenario)
 	return make_both(world, scenario) && wait_for_space(world) && wait_for_data(world) &&
 	       GIVES(peal_channel_peer(world->host), PEAL_PEER_ATTACHED) &&
 	       end_in_good_order(world);
+}
+
+/* A strict guest rings by write, and reads until the host hangs up. */
+static bool live_strictly(struct world *world, const struct scenario *scenario)
+{
+	if (!make_both(world, scenario) || !GIVES(peal_arm_data(peal_rx(world->host)), 0) ||
+	    !OK(peal_send(peal_tx(world->guest), record, 8, 0, PEAL_TRY)) ||
+	    !OK(peal_disarm_data(peal_rx(world->host))) ||
+	    !GIVES(peal_recv(peal_rx(world->host), buffer, RECORD, NULL, PEAL_TRY), 8))
+		return false;
+	shutdown(peal_tx_fd(world->host), SHUT_RDWR);
+	if (!GIVES(peal_recv(peal_rx(world->guest), buffer, RECORD, NULL, PEAL_FOREVER), -EPIPE))
+		return false;
+	scenario_enter(__LINE__);
+	scenario_close_guest(world);
+	return scenario_leave("peal_channel_close", 0, 0) &&
+	       GIVES(peal_recv(peal_rx(world->host), buffer, RECORD, NULL, LONG), -EPIPE);
 }
 
 /* --- The poller ------------------------------------------------------------------------------ */
@@ -418,6 +439,7 @@ const struct scenario scenarios[] = {
 	{"both ends here, eventfds", live_together, EVENTFD},
 	{"both ends here, no standard streams", live_together, SOCKET, .without_streams = true},
 	{"both ends here, one processor", live_together, EVENTFD, .on_one_cpu = true},
+	{"both ends here, a strict guest", live_strictly, SOCKET, .is_strict = true},
 	{"io_uring, sockets", poll_together, SOCKET, URING},
 	{"io_uring, eventfds", poll_together, EVENTFD, URING},
 	{"epoll, sockets", poll_together, SOCKET, EPOLL},

@@ -201,12 +201,27 @@ bool scenario_leave(const char *call, long rc, long expected)
 	return false;
 }
 
+void scenario_close_guest(struct world *world)
+{
+	struct peal_channel *guest = world->guest;
+	bool is_strict = guest && report->scenario->is_strict;
+	const int left[] = {is_strict ? peal_tx_fd(guest) : -1, is_strict ? peal_rx_fd(guest) : -1,
+			    is_strict ? peal_channel_peer_fd(guest) : -1};
+
+	world->guest = peal_channel_close(guest);
+	for (size_t i = 0; i < sizeof(left) / sizeof(left[0]); i++) {
+		if (left[i] >= 0)
+			close(left[i]);
+	}
+	report->ignores_mappings |= is_strict; /* there is no way to give those back */
+}
+
 static void release(struct world *world)
 {
 	scenario_enter(__LINE__);
 	peal_poller_close(world->poller);
 	scenario_enter(__LINE__);
-	peal_channel_close(world->guest);
+	scenario_close_guest(world);
 	scenario_enter(__LINE__);
 	peal_channel_close(world->host);
 	report->guest = world->child ? peal_child_pid(world->child) : 0;

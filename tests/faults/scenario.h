@@ -38,6 +38,7 @@ struct scenario {
 	bool without_streams; /* standard input, output and error are closed */
 	bool on_one_cpu;
 	bool without_files; /* the guest has RLIMIT_FSIZE 0 */
+	bool is_strict;     /* the guest attaches for strict seccomp */
 };
 
 extern const struct scenario scenarios[];
@@ -88,6 +89,9 @@ void scenario_enter(int line);
 bool scenario_leave(const char *call, long rc, long expected);
 
 /* Call the library. False: it failed. */
+/* scenario_close_guest() - @world's, and what a strict guest leaves to its end. */
+void scenario_close_guest(struct world *world);
+
 #define OK(call)            (scenario_enter(__LINE__), scenario_leave(#call, (long)(call), 0))
 #define GIVES(call, result) (scenario_enter(__LINE__), scenario_leave(#call, (long)(call), result))
 

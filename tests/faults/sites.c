@@ -71,6 +71,7 @@ static const struct maker makers[] = {
 	{"prctl", {SYS_prctl}},
 	{"pread", {SYS_pread64}},
 	{"pwrite", {SYS_pwrite64}},
+	{"pthread_sigmask", {SYS_rt_sigprocmask}},
 	{"read", {SYS_read}},
 #ifdef SYS_readlink
 	{"readlink", {SYS_readlink}},
@@ -108,6 +109,7 @@ static const char *const quiet[] = {
 	"memcpy",
 	"memset",
 	"pthread_setcancelstate",
+	"sigaddset",
 	"sigdescr_np",
 	"sigemptyset",
 	"snprintf",

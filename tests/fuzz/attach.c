@@ -70,7 +70,7 @@ static void open_all(void)
 	m.by_arguments = fuzz_byte() & 1;
 	m.options = (struct peal_attach_options){
 		.size = how & 0x04 ? fuzz_byte() % (sizeof(m.options) + 1) : sizeof(m.options),
-		.flags = how & 0x10 ? fuzz_byte() & 3 : 0,
+		.flags = how & 0x10 ? fuzz_byte() & 7 : 0,
 		.spin_max_us = how & 0x08 ? (int8_t)fuzz_byte() : PEAL_SPIN_NEVER,
 	};
 }
@@ -94,8 +94,10 @@ static bool is_good(void)
 			return false;
 	if (m.fds.host_pidfd < 0 ? is_eventfd() : m.pidfd_kind != FUZZ_PIDFD)
 		return false;
-	return !m.has_options || (m.options.size == sizeof(m.options) && m.options.flags <= 1 &&
-				  m.options.spin_max_us >= -1);
+	return !m.has_options ||
+	       (m.options.size == sizeof(m.options) && m.options.flags <= 3 &&
+		m.options.spin_max_us >= -1 &&
+		(m.options.flags < PEAL_CHANNEL_STRICT || m.options.spin_max_us <= 0));
 }
 
 /* --- What a false host does then -------------------------------------------------------------- */
@@ -222,6 +224,7 @@ void fuzz_attach(void)
 	FUZZ_CHECK((rc == 0) == (channel != NULL), "a channel in spite of %d", rc);
 	if (rc == 0) {
 		use(channel);
+		channel->is_plain = false; /* or all would stay until the end of this process */
 		peal_channel_close(channel);
 	}
 	close_all(rc == 0);

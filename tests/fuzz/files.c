@@ -189,6 +189,7 @@ static void open_for_writing_alone(struct fuzz_file *file)
 		return; /* sealed */
 	close(file->fd);
 	file->fd = fd;
+	file->write_only = true;
 	memset(&file->header, 0, sizeof(file->header));
 }
 
@@ -235,6 +236,8 @@ int fuzz_file_judge(const struct fuzz_file *file, enum peal_role role, bool ours
 		return -EBUSY;
 	if (!ours && (file->seals & SEALS_WRITER) != SEALS_WRITER)
 		return -EPERM;
+	if (file->write_only)
+		return -EBADF;
 	if (file->size < sizeof(*header) || header->magic != UINT64_C(0x314745534c414550))
 		return -EINVAL;
 	if (header->version != 1 || header->incompatible_flags > 1)

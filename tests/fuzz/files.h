@@ -13,7 +13,8 @@
 /* What is said to be a segment, and what the model knows of it. */
 struct fuzz_file {
 	int fd;
-	bool is_memfd; /* readable, not of huge pages */
+	bool is_memfd; /* not of huge pages */
+	bool write_only;
 	int seals;
 	uint64_t size;
 	struct peal_segment_header header; /* its first bytes, zeros behind its end */
