@@ -20,12 +20,27 @@ PROGRAMS = {
     'poller': ['poller', 'threads'],
     'detail': ['ring', 'wake', 'segment', 'channel', 'stream', 'death', 'poller', 'threads'],
 }
-# What tests with two processes start.
-HELPERS = ['guest', 'guest-fds']
+# What the tests of a folder start.
+HELPERS = {
+    'ipc': ['tests/guest', 'tests/guest-fds'],
+    'faults': ['tests/guest', 'tests/guest-fds', 'tests/faults/race-guest'],
+    'hostile': ['tests/hostile/hostile-guest'],
+    'sandbox': ['tests/sandbox/sandbox-' + name for name in ('guest', 'module', 'loader')],
+}
 
 
 def programs_for(source):
     return PROGRAMS[pathlib.Path(source).parent.name]
+
+
+def folder_of(root, program):
+    return lists.source_of_test(root, program).parent.name
+
+
+def target_of(root, program):
+    """Where the program is in a build: unit and ipc have no file of their own to build them."""
+    folder = folder_of(root, program)
+    return f'tests/test-{program}' if folder in ('unit', 'ipc') else f'tests/{folder}/test-{program}'
 
 
 def cases_of(root, program):
@@ -81,10 +96,10 @@ class Tree:
         return done.returncode == 0
 
     def compile(self, programs):
-        names = [f'tests/test-{name}' for name in programs]
-        if any(lists.source_of_test(self.root, name).parent.name != 'unit' for name in programs):
-            names += [f'tests/{name}' for name in HELPERS]
-        return self.run_quietly(['ninja', '-C', self.build, '-j1'] + names)
+        names = {target_of(self.root, name) for name in programs}
+        for folder in {folder_of(self.root, name) for name in programs}:
+            names.update(HELPERS.get(folder, []))
+        return self.run_quietly(['ninja', '-C', self.build, '-j1'] + sorted(names))
 
     def put(self, mutant, programs):
         """Compile these programs with this mutant and no other. False: it does not compile."""
@@ -106,8 +121,9 @@ class Tree:
         environment = dict(os.environ, CK_RUN_CASE=case, PEAL_TALLY=str(tally))
         begin = time.monotonic()
         with output.open('wb') as out:
-            test = subprocess.Popen([self.build / 'tests' / f'test-{program}'], stdin=subprocess.DEVNULL,
-                                    stdout=out, stderr=out, env=environment, start_new_session=True)
+            test = subprocess.Popen([self.build / target_of(self.root, program)],
+                                    stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                                    env=environment, start_new_session=True)
             sessions.add(test.pid)
             try:
                 test.wait(limit)

@@ -554,6 +554,46 @@ START_TEST(arming_is_refused_when_there_is_no_need_to_sleep)
 }
 END_TEST
 
+/* A poller asks this rather than to arm. */
+static bool is_ready(enum side side)
+{
+	return side == CONSUMER ? peal_consumer_is_ready(&f.rx)
+				: peal_producer_is_ready(&f.tx, f.variant.align);
+}
+
+START_TEST(what_ends_a_sleep_is_ready)
+{
+	struct waiter w = open_waiter(_i);
+
+	ck_assert(!is_ready(w.side));
+	give_one(w.side);
+	ck_assert(is_ready(w.side));
+	ring_close(&f);
+	/* A ring that broke, since the next call must say so. */
+	w = open_waiter(_i);
+	w.bell->on_wait = write_false_word;
+	assert_fails(take_one(w.side, PEAL_FOREVER), EPROTO, "wrote a");
+	if (w.side == CONSUMER)
+		f.host_rw.header->tail = 0, memset(peal_segment_data(&f.host_rw), 0, f.variant.capacity);
+	else
+		f.guest_rw.header->head = f.tx.limit + f.variant.align - f.variant.capacity;
+	ck_assert(is_ready(w.side));
+	ring_close(&f);
+}
+END_TEST
+
+START_TEST(arming_gives_up_what_was_reserved)
+{
+	void *payload;
+
+	open_variant(_i);
+	assert_ok(peal_reserve(&f.tx, 8, &payload));
+	ck_assert_int_eq(peal_arm_space(&f.tx, 8), 1);
+	assert_fails(peal_commit(&f.tx, 8, 0), EINVAL, "nothing is reserved");
+	ring_close(&f);
+}
+END_TEST
+
 START_TEST(disarming_learns_of_death_and_the_next_call_tells)
 {
 	struct waiter w = open_waiter(_i);
@@ -1230,6 +1270,8 @@ int main(void)
 			{room_that_comes_while_arming_keeps_awake, RING_VARIANTS},
 			{arming_promises_a_bell, BOTH_SIDES},
 			{arming_is_refused_when_there_is_no_need_to_sleep, BOTH_SIDES},
+			{what_ends_a_sleep_is_ready, BOTH_SIDES},
+			{arming_gives_up_what_was_reserved, RING_VARIANTS},
 			{disarming_learns_of_death_and_the_next_call_tells, BOTH_SIDES},
 			{a_dead_producers_records_survive_disarming, RING_VARIANTS},
 			{disarming_hands_on_other_errors, BOTH_SIDES},
