@@ -12,6 +12,7 @@ A list is for one source file, which its first line names. An entry of it:
         tsan PROGRAM CASE      the same under ThreadSanitizer
         model LIST CASE        the model that has the same thing left out: for what this processor hides
         genmc CASE             the same for GenMC, where it is installed
+        explore NAME           the mutant of tests/explore that has the same left out of the real code
         build WORDS            the compiler, whose message has these words
         equivalent REASON      nobody: it can have no visible effect
         unseen REASON          nobody here: counts as skipped
@@ -23,7 +24,7 @@ lines. There may be several pairs of old and new text.
 import pathlib
 import re
 
-KINDS = ('by', 'hangs', 'tsan', 'model', 'genmc', 'build', 'equivalent', 'unseen', 'open')
+KINDS = ('by', 'hangs', 'tsan', 'model', 'genmc', 'explore', 'build', 'equivalent', 'unseen', 'open')
 TESTS = ('by', 'hangs', 'tsan')
 
 
@@ -135,6 +136,12 @@ def model_cases(root):
     return cases
 
 
+def explored(root):
+    """The mutants of the explorer that it must find."""
+    text = (root / 'tests/explore/mutants.txt').read_text()
+    return re.findall(r'^= (\S+) [^\n]*\n(?!pass)\w', text, re.M)
+
+
 def problems_of_test(root, mutant, cases):
     words = mutant.text.split()
     if mutant.kind in TESTS:
@@ -143,6 +150,8 @@ def problems_of_test(root, mutant, cases):
             yield f'{mutant.place}: {mutant}: there is no test {mutant.text}'
     if mutant.kind == 'model' and tuple(words) not in cases:
         yield f'{mutant.place}: {mutant}: there is no case {mutant.text} that must fail'
+    if mutant.kind == 'explore' and mutant.text not in explored(root):
+        yield f'{mutant.place}: {mutant}: the explorer has no mutant {mutant.text} that it must find'
 
 
 def source_of_test(root, program):

@@ -3,8 +3,8 @@
 
 usage: run.py [--discover] [--jobs N] SOURCE-ROOT [REGEX]
 
-REGEX: only the mutants whose FILE:NAME matches. --discover: which tests notice, of the programs for
-that layer? For who writes an entry; tells the quickest four.
+REGEX: only the mutants whose FILE:NAME matches. --discover: which tests notice those that are open, of
+the programs for that layer? For who writes an entry; tells the quickest four.
 
 The tree is copied, once for each job; a mutant is compiled there and its test runs there. First the
 named tests run without any mutant: one that fails then proves nothing.
@@ -99,8 +99,7 @@ class Run:
         with self.lock:
             known = self.models.get(mutant.text)
         if known is None:
-            run = tree.run_model if mutant.kind == 'model' else tree.run_genmc
-            known = run(*mutant.text.split())
+            known = getattr(tree, f'run_{mutant.kind}')(*mutant.text.split())
             with self.lock:
                 self.models[mutant.text] = known
         self.count(mutant, *known)
@@ -122,7 +121,7 @@ class Run:
         told = {'equivalent': 'equivalent', 'unseen': 'skipped', 'open': 'SURVIVED'}.get(mutant.kind)
         if told:
             return self.count(mutant, told, mutant.text)
-        if mutant.kind in ('model', 'genmc'):
+        if mutant.kind in ('model', 'genmc', 'explore'):
             return self.try_model(tree, mutant)
         if mutant.kind == 'build':
             caught = not tree.put(mutant, ['ring']) and mutant.text in tree.broken
@@ -194,7 +193,7 @@ def main():
     place = pathlib.Path(tempfile.mkdtemp(prefix='peal-mutants-'))
     try:
         if args.discover:
-            discover_all(run, place, [m for m in mutants if m.kind in (None, *lists.TESTS)])
+            discover_all(run, place, [m for m in mutants if m.kind == 'open'])
         else:
             try_all(run, place / 'plain', [m for m in mutants if m.kind != 'tsan'], [])
             try_all(run, place / 'tsan', [m for m in mutants if m.kind == 'tsan'], TSAN)
