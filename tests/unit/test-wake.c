@@ -1018,6 +1018,26 @@ START_TEST(a_little_room_is_spun_for_more_but_not_slept_for)
 }
 END_TEST
 
+START_TEST(a_large_room_is_spun_for_as_a_whole)
+{
+	const uint64_t budget = 20 * MILLISECOND;
+	uint64_t begin;
+	void *payload;
+
+	open_spinning_long(budget);
+	stage_until_full();
+	f.tx_bell.on_ring = release_half_on_ring;
+	f.tx_bell.wait_result = -ETIMEDOUT;
+	begin = peal_now_ns();
+	ck_assert_int_eq(
+		peal_reserve_wait(&f.tx, f.variant.capacity / 4 * 3, &payload, PEAL_FOREVER),
+		-ETIMEDOUT);
+	ck_assert_uint_ge(peal_now_ns() - begin, budget);
+	ck_assert_int_eq(f.tx_bell.waits, 1);
+	ring_close(&f);
+}
+END_TEST
+
 static int release_one_and_ring(struct ring_fixture *fixture, int nth)
 {
 	(void)fixture;
@@ -1287,6 +1307,7 @@ int main(void)
 			{a_lone_record_is_not_staggered_however_large, 0},
 			{only_a_stream_is_staggered, 0},
 			{a_little_room_is_spun_for_more_but_not_slept_for, 0},
+			{a_large_room_is_spun_for_as_a_whole, 0},
 			{asleep_exactly_what_is_needed_decides, RING_VARIANTS},
 			{two_threads_lose_no_record_and_no_wake, 4},
 			{a_record_sent_while_falling_asleep_is_seen_or_rung_for, 2},
