@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -119,6 +120,17 @@ START_TEST(without_memory_for_names_nothing_starts)
 			     "preparing");
 	ck_assert_ptr_null(child);
 	close(fds[0].fd);
+}
+END_TEST
+
+START_TEST(a_search_through_path_ends)
+{
+	struct peal_child *child = NULL;
+
+	mallopt(M_PERTURB, 0x55); /* what was not written is no NULL */
+	setenv("PATH", "/a:/b:/c", 1);
+	assert_fails(spawn(&child, "nowhere", -1, NULL), ENOENT, "nowhere");
+	ck_assert_ptr_null(child);
 }
 END_TEST
 
@@ -259,6 +271,7 @@ int main(void)
 				 {a_parent_outside_of_the_pid_namespace_is_not_taken_for_dead, 0},
 				 {a_program_that_is_found_but_is_none_ends_the_search, 0},
 				 {without_memory_for_names_nothing_starts, 3},
+				 {a_search_through_path_ends, 0},
 				 {without_a_stack_and_its_guard_nothing_starts, 2},
 				 {a_child_that_can_not_exec_runs_no_exit_handlers, 0},
 				 {an_interrupted_wait_for_the_status_goes_on, 0},

@@ -26,13 +26,10 @@
 #include <unistd.h>
 
 #include "harness.h"
+#include "ipc/here.h"
 #include "ipc/ipc.h"
 #include "ipc/pair.h"
 #include "poller/poller.h"
-
-/* Loop index: bit 0 the doorbell, bit 1 the barrier, bit 2 the backend. */
-#define POLLER_CONFIGS 8
-#define BACKEND(index) ((index)&4 ? PEAL_POLLER_EPOLL : PEAL_POLLER_IO_URING)
 
 #define MS UINT64_C(1000000)
 
@@ -41,42 +38,12 @@ static void pause_ms(long ms)
 	nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
 }
 
-static struct peal_poller *make_poller(uint32_t backend, int32_t spin_max_us)
-{
-	struct peal_poller_options options = {
-		.size = sizeof(options), .backend = backend, .spin_max_us = spin_max_us};
-	struct peal_poller *poller;
-	int rc = peal_poller_create(&poller, &options);
-
-	if (backend == PEAL_POLLER_IO_URING && (rc == -ENOSYS || rc == -EPERM))
-		harness_skip("io_uring is not allowed here");
-	assert_ok(rc);
-	return poller;
-}
-
 static struct pair start(int index, uint64_t to_guest, uint64_t to_host, const char *mode,
 			 const char *a, const char *b, const char *c)
 {
 	struct peal_channel_options options = config(index & 3, to_guest, to_host);
 
 	return pair_start(&options, mode, a, b, c);
-}
-
-/* The next event, which must be of this kind, with nothing else beside it. */
-static void expect(struct peal_poller *poller, uint32_t kind, void *user)
-{
-	struct peal_event events[4];
-
-	ck_assert_int_eq(peal_poller_wait(poller, events, 4, PEAL_FOREVER), 1);
-	ck_assert_uint_eq(events[0].kind, kind);
-	ck_assert_ptr_eq(events[0].user, user);
-}
-
-static void expect_nothing(struct peal_poller *poller)
-{
-	struct peal_event event;
-
-	ck_assert_int_eq(peal_poller_wait(poller, &event, 1, PEAL_TRY), -EAGAIN);
 }
 
 static void send_number(struct pair *pair, uint64_t number)
@@ -92,39 +59,6 @@ static void receive_number(struct pair *pair, uint64_t number)
 		peal_recv(peal_rx(pair->channel), &received, sizeof(received), NULL, PEAL_TRY),
 		sizeof(received));
 	ck_assert_uint_eq(received, number);
-}
-
-struct here {
-	struct peal_channel *host, *guest;
-	struct peal_watch *watch;
-};
-
-static void open_here(struct here *here, int index, struct peal_poller *poller)
-{
-	struct peal_channel_options options = config(index & 3, 4096, 4096);
-
-	assert_ok(peal_channel_create(&here->host, &options));
-	here->guest = pair_attach_here(here->host);
-	assert_ok(peal_poller_watch_data(poller, here->host, 0, here, &here->watch));
-}
-
-static void close_here(struct here *here)
-{
-	peal_watch_remove(here->watch);
-	peal_channel_close(here->host);
-	peal_channel_close(here->guest);
-}
-
-static void send_here(struct here *here)
-{
-	assert_ok(peal_send(peal_tx(here->guest), "12345678", 8, 0, PEAL_FOREVER));
-}
-
-static void receive_here(struct here *here)
-{
-	char text[8];
-
-	ck_assert_int_eq(peal_recv(peal_rx(here->host), text, 8, NULL, PEAL_TRY), 8);
 }
 
 /* --- Data ------------------------------------------------------------------------------------ */
@@ -461,24 +395,6 @@ START_TEST(an_end_has_one_waiter)
 END_TEST
 
 /* --- Bells that are rung together ------------------------------------------------------------ */
-
-static int64_t bells_at(const struct here *here)
-{
-	return peal_doorbell_pending(&here->guest->bells[TO_GUEST].doorbell);
-}
-
-/* A guest that sleeps, and a host that has something for it. */
-static void owe_a_bell(struct here *here)
-{
-	struct peal_consumer *rx = peal_rx(here->guest);
-	struct peal_record record;
-
-	assert_ok(peal_disarm_data(rx));
-	while (peal_next(rx, &record) == 1)
-		assert_ok(peal_release(rx));
-	ck_assert_int_eq(peal_arm_data(rx), 0);
-	assert_ok(peal_send(peal_tx(here->host), "12345678", 8, 0, PEAL_TRY));
-}
 
 START_TEST(batched_wakes_go_out_with_the_next_wait)
 {
