@@ -90,17 +90,6 @@ bool peal_doorbell_is_dead(const struct peal_doorbell *db)
 	return explore_call(EXPLORE_CHECK) == -EPIPE;
 }
 
-/* Nobody here is a strict guest; tests/model has it. */
-int peal_doorbell_signal_plain(struct peal_doorbell *db)
-{
-	return peal_doorbell_signal(db);
-}
-
-int peal_doorbell_wait_plain(struct peal_doorbell *db)
-{
-	return peal_doorbell_wait(db, PEAL_FOREVER);
-}
-
 /* --- What a channel is made of: nothing of it happens here ------------------------------------ */
 
 void peal_doorbell_close(struct peal_doorbell *db)
