@@ -26,8 +26,8 @@ static const char help[] =
 	"  --help          this\n"
 	"\n"
 	"Medians with least and greatest value. Ratios are formed run by run, because machines\n"
-	"drift: Peal's value by the best other ring's of the same run, like mode by like mode. Of a\n"
-	"latency, a ratio below 1 is better.\n";
+	"drift: Peal's value by another ring's of the same run, like mode by like mode. The best ring\n"
+	"is the one by which Peal's median ratio is worst. Of a latency, a ratio below 1 is better.\n";
 
 static int complain(const char *what, const char *about)
 {

@@ -97,72 +97,57 @@ static bool are_alike(const struct bench_result *a, const struct bench_result *b
 	       bench_same_distance(a->distances_ns[round], b->distances_ns[round]);
 }
 
-/* The best peer of one round among those in the group that ran @bench; NULL: none. */
-static const struct bench_result *best_of(const struct bench_report *report,
-					  const struct bench_result *like, const char *bench,
-					  unsigned int round)
+/* @own by @other, run by run, where both were measured alike. */
+static struct bench_summary ratio_to(const struct bench_result *own,
+				     const struct bench_result *other)
 {
-	const struct bench_result *best = NULL;
+	double ratios[BENCH_RUNS_MAX];
 
-	for (size_t i = 0; i < report->count; i++) {
-		const struct bench_result *result = &report->results[i];
-
-		if (!is_peer(result) || result->group != like->group ||
-		    strcmp(result->bench, bench) != 0 ||
-		    strcmp(result->variant, like->variant) != 0 || !are_alike(result, like, round))
-			continue;
-		if (!best ||
-		    (result->samples[round] > best->samples[round]) == like->higher_is_better)
-			best = result;
-	}
-	return best;
+	for (unsigned int round = 0; round < own->rounds; round++)
+		ratios[round] = are_alike(own, other, round)
+					? own->samples[round] / other->samples[round]
+					: NAN;
+	return bench_summarize(ratios, own->rounds);
 }
 
+/*
+ * By the best of the peers that ran @bench: the one by which the median is worst. Not the best of
+ * each run: where the processors were moved, some runs have only slow ones at their distance.
+ */
 static struct bench_summary ratio_to_best(const struct bench_report *report,
 					  const struct bench_result *own, const char *bench,
 					  const char **name)
 {
-	double ratios[BENCH_RUNS_MAX];
-	const char *names[BENCH_RUNS_MAX];
-	unsigned int most = 0;
+	struct bench_summary worst = {0};
 
-	for (unsigned int round = 0; round < own->rounds; round++) {
-		const struct bench_result *best = best_of(report, own, bench, round);
+	for (size_t i = 0; i < report->count; i++) {
+		const struct bench_result *peer = &report->results[i];
+		struct bench_summary ratio;
 
-		ratios[round] = NAN;
-		names[round] = best ? best->impl : NULL;
-		if (best)
-			ratios[round] = own->samples[round] / best->samples[round];
+		if (!is_peer(peer) || peer->group != own->group ||
+		    strcmp(peer->bench, bench) != 0 || strcmp(peer->variant, own->variant) != 0)
+			continue;
+		ratio = ratio_to(own, peer);
+		if (ratio.runs == 0 ||
+		    (worst.runs > 0 && (ratio.median < worst.median) != own->higher_is_better))
+			continue;
+		worst = ratio;
+		if (name)
+			*name = peer->impl;
 	}
-	for (unsigned int i = 0; i < own->rounds; i++) {
-		unsigned int times = 0;
-
-		for (unsigned int j = 0; j < own->rounds; j++)
-			times += names[i] && names[i] == names[j];
-		if (times > most && name)
-			*name = names[i];
-		if (times > most)
-			most = times;
-	}
-	return bench_summarize(ratios, own->rounds);
+	return worst;
 }
 
 static struct bench_summary ratio_to_limit(const struct bench_report *report,
 					   const struct bench_result *own)
 {
-	double ratios[BENCH_RUNS_MAX];
 	const struct bench_result *limit = NULL;
 
 	for (size_t i = 0; i < report->count && own->limit; i++)
 		if (same_setting(&report->results[i], own) &&
 		    strcmp(report->results[i].impl, own->limit) == 0)
 			limit = &report->results[i];
-	for (unsigned int round = 0; round < own->rounds; round++) {
-		ratios[round] = NAN;
-		if (limit && limit != own && are_alike(own, limit, round))
-			ratios[round] = own->samples[round] / limit->samples[round];
-	}
-	return bench_summarize(ratios, own->rounds);
+	return limit && limit != own ? ratio_to(own, limit) : (struct bench_summary){0};
 }
 
 static void finish_ages(struct bench_result *result)

@@ -89,7 +89,7 @@ struct bench_result {
 	struct bench_summary to_limit;
 	struct bench_summary
 		to_best_single; /* batch: by the best peer that hands over one by one */
-	const char *best_peer;  /* slug of the one that was the best most often; NULL */
+	const char *best_peer;  /* slug of the one that Peal does worst against; NULL */
 	const char *limit;      /* slug; NULL */
 
 	/* Paced benches: ages of all messages of all rounds; else NULL. */
