@@ -415,6 +415,54 @@ START_TEST(who_is_busy_is_not_armed)
 }
 END_TEST
 
+/* --- Other threads --------------------------------------------------------------------------- */
+
+static void pause_ms(long ms)
+{
+	nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
+}
+
+static void *receive_soon(void *here)
+{
+	((struct here *)here)->host->rx.wake.spin_ns = 0;
+	ck_assert_int_eq(peal_recv(peal_rx(((struct here *)here)->host), (char[8]){0}, 8, NULL,
+				   PEAL_FOREVER),
+			 8);
+	return NULL;
+}
+
+static void *send_soon(void *here)
+{
+	pause_ms(2);
+	send_here(here);
+	return NULL;
+}
+
+/* What is still under way for this thread would take the bells of another one. */
+START_TEST(a_removed_watch_leaves_the_bells_to_other_threads)
+{
+	struct peal_poller *poller = make_poller(BACKEND(_i), PEAL_SPIN_NEVER);
+	pthread_t receiver, sender;
+	struct here here;
+
+	open_here(&here, _i, poller);
+	for (int i = 0; i < 20; i++) {
+		for (int k = 0; k < 3; k++)
+			expect_nothing(poller); /* armed */
+		peal_watch_remove(here.watch);
+		ck_assert_int_eq(pthread_create(&receiver, NULL, receive_soon, &here), 0);
+		pause_ms(2);
+		ck_assert_int_eq(pthread_create(&sender, NULL, send_soon, &here), 0);
+		pause_ms(5);
+		pthread_join(sender, NULL);
+		pthread_join(receiver, NULL);
+		assert_ok(peal_poller_watch_data(poller, here.host, 0, &here, &here.watch));
+	}
+	close_here(&here);
+	peal_poller_close(poller);
+}
+END_TEST
+
 static uint64_t cpu_time(void)
 {
 	struct timespec used;
@@ -442,6 +490,35 @@ START_TEST(nobody_spins_for_nobody_nor_for_who_needs_this_processor)
 			 -ETIMEDOUT);
 	ck_assert_uint_lt(cpu_time() - begin, time / 2);
 	open_here(&here, 0, poller);
+	begin = cpu_time();
+	ck_assert_int_eq(peal_poller_wait(poller, &event, 1, peal_deadline_in_ns(time)),
+			 -ETIMEDOUT);
+	ck_assert_uint_lt(cpu_time() - begin, time / 2);
+	close_here(&here);
+	peal_poller_close(poller);
+}
+END_TEST
+
+/* Bells were rung and taken, and a wake came; then nothing happens. */
+START_TEST(who_sleeps_costs_nothing)
+{
+	const uint64_t time = 100 * MS;
+	struct peal_poller *poller = make_poller(BACKEND(_i), PEAL_SPIN_NEVER);
+	struct peal_event event;
+	struct here here;
+	uint64_t begin;
+
+	open_here(&here, _i, poller);
+	for (int i = 0; i < 5; i++) {
+		for (int k = 0; k < 3; k++)
+			expect_nothing(poller);
+		send_here(&here);
+		expect(poller, PEAL_EVENT_DATA, &here);
+		receive_here(&here);
+		ck_assert_int_eq(peal_poller_arm(poller), 0);
+		assert_ok(peal_poller_wake(poller));
+		expect(poller, PEAL_EVENT_WAKE, NULL);
+	}
 	begin = cpu_time();
 	ck_assert_int_eq(peal_poller_wait(poller, &event, 1, peal_deadline_in_ns(time)),
 			 -ETIMEDOUT);
@@ -579,6 +656,8 @@ int main(void)
 			{a_child_that_has_ended_is_not_armed, 2},
 			{who_is_busy_is_not_armed, POLLER_CONFIGS},
 			{nobody_spins_for_nobody_nor_for_who_needs_this_processor, 2},
+			{who_sleeps_costs_nothing, POLLER_CONFIGS},
+			{a_removed_watch_leaves_the_bells_to_other_threads, POLLER_CONFIGS},
 			{all_that_rang_is_fetched, 4},
 			{watches_leave_no_memory, 2},
 			{each_watch_takes_what_is_its_own_from_epoll, 0},
