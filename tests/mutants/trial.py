@@ -25,7 +25,7 @@ HELPERS = {
     'ipc': ['tests/guest', 'tests/guest-fds'],
     'faults': ['tests/guest', 'tests/guest-fds', 'tests/faults/race-guest'],
     'hostile': ['tests/hostile/hostile-guest'],
-    'sandbox': ['tests/sandbox/sandbox-' + name for name in ('guest', 'module', 'loader')],
+    'sandbox': ['tests/sandbox/sandbox-' + name for name in ('guest', 'module.so', 'loader')],
 }
 
 
