@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -193,6 +194,39 @@ START_TEST(the_hosts_own_mapping_of_the_guests_memory_is_read_only)
 }
 END_TEST
 
+static int interruptions;
+
+ssize_t getrandom(void *buffer, size_t size, unsigned int flags)
+{
+	if (interruptions > 0) {
+		interruptions--;
+		errno = EINTR;
+		return -1;
+	}
+	return syscall(SYS_getrandom, buffer, size, flags);
+}
+
+START_TEST(a_signal_does_not_end_the_wait_for_a_random_id)
+{
+	interruptions = 3;
+	peal_channel_close(make(0));
+	ck_assert_int_eq(interruptions, 0);
+}
+END_TEST
+
+START_TEST(a_guest_that_is_not_watched_in_the_end_is_ended)
+{
+	struct peal_channel *host = make(_i);
+	char *argv[] = {harness_helper("guest"), strdupa("echo"), strdupa(""), NULL};
+	struct peal_child *child = NULL;
+
+	refuse_all(SYS_dup3, EPERM);
+	assert_fails(peal_spawn(&child, host, argv, NULL), EPERM, "guest's pidfd");
+	ck_assert_ptr_null(child);
+	peal_channel_close(host);
+}
+END_TEST
+
 START_TEST(a_guest_that_could_not_be_watched_is_not_started)
 {
 	struct peal_channel *host = make(0);
@@ -364,6 +398,19 @@ START_TEST(a_refusal_tells_the_version_and_rings)
 }
 END_TEST
 
+START_TEST(a_refusal_that_can_not_be_written_is_one_all_the_same)
+{
+	struct peal_channel *host = make(0);
+	struct peal_guest_fds fds;
+
+	assert_ok(peal_channel_guest_fds(host, &fds));
+	refuse(SYS_mmap, 4, (uint32_t)fds.guest_segment, ENOMEM);
+	refuse_version(&fds);
+	ck_assert_uint_eq(STATE_OF(fds.guest_segment), PEAL_STATE_CREATED);
+	peal_channel_close(host);
+}
+END_TEST
+
 START_TEST(a_refusal_rings_doorbells_alone)
 {
 	struct peal_channel *host = make(1);
@@ -508,6 +555,8 @@ int main(void)
 				    {without_each_doorbell_there_is_no_channel, 2},
 				    {sockets_do_without_a_pidfd_and_eventfds_do_not, 3},
 				    {the_hosts_own_mapping_of_the_guests_memory_is_read_only, 0},
+				    {a_signal_does_not_end_the_wait_for_a_random_id, 0},
+				    {a_guest_that_is_not_watched_in_the_end_is_ended, 2},
 				    {a_guest_that_could_not_be_watched_is_not_started, 0},
 				    {a_segment_that_does_not_fit_is_not_attached_to_nor_sealed, 2},
 				    {who_came_second_leaves_the_segment_of_the_first_alone, 2},
@@ -515,6 +564,7 @@ int main(void)
 				    {segments_without_a_ring_are_refused, 0},
 				    {a_doorbell_too_many_is_refused, 2},
 				    {a_refusal_tells_the_version_and_rings, 2},
+				    {a_refusal_that_can_not_be_written_is_one_all_the_same, 0},
 				    {a_refusal_rings_doorbells_alone, 0},
 				    {part_of_a_channel_on_the_command_line_is_a_mistake, 0},
 				    {a_refused_command_line_leaves_no_memory, 0},

@@ -20,6 +20,7 @@
 #include "doorbell/doorbell.h"
 #include "harness.h"
 #include "ipc/ipc.h"
+#include "refuse.h"
 #include "sandbox/sandbox.h"
 
 /* Both cages of this kind, both doorbells. */
@@ -212,6 +213,30 @@ START_TEST(what_strict_seccomp_forbids_ends_the_guest)
 }
 END_TEST
 
+/* --- What the kernel says ------------------------------------------------------------------- */
+
+static int writes_to_interrupt, time_outs_to_refuse;
+
+ssize_t write(int fd, const void *data, size_t size)
+{
+	if (writes_to_interrupt > 0) {
+		writes_to_interrupt--;
+		errno = EINTR;
+		return -1;
+	}
+	return syscall(SYS_write, fd, data, size);
+}
+
+int setsockopt(int fd, int level, int name, const void *value, socklen_t size)
+{
+	if (name == SO_SNDTIMEO && time_outs_to_refuse > 0) {
+		time_outs_to_refuse--;
+		errno = EPERM;
+		return -1;
+	}
+	return (int)syscall(SYS_setsockopt, fd, level, name, value, size);
+}
+
 /* --- A plain end of a doorbell, by itself ---------------------------------------------------- */
 
 static void open_plain(struct peal_doorbell *host, struct peal_doorbell *guest)
@@ -244,7 +269,7 @@ START_TEST(a_plain_wait_takes_what_is_there)
 	struct peal_doorbell host, guest;
 
 	open_plain(&host, &guest);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 200; i++)
 		ck_assert_int_eq(peal_doorbell_signal(&host), PEAL_SIGNAL_SENT);
 	ck_assert_int_eq(peal_doorbell_wait_plain(&guest), 0);
 	ck_assert_int_eq(peal_doorbell_pending(&guest), 0);
@@ -326,6 +351,68 @@ START_TEST(an_interrupted_plain_wait_goes_on)
 }
 END_TEST
 
+START_TEST(an_interrupted_plain_ring_is_no_lost_bell)
+{
+	struct peal_doorbell host, guest;
+
+	open_plain(&host, &guest);
+	writes_to_interrupt = 3;
+	ck_assert_int_eq(peal_doorbell_signal_plain(&guest), PEAL_SIGNAL_SENT);
+	ck_assert_int_eq(writes_to_interrupt, 0);
+	ck_assert_int_eq(peal_doorbell_pending(&host), 1);
+	peal_doorbell_close(&host);
+	peal_doorbell_close(&guest);
+}
+END_TEST
+
+START_TEST(a_plain_wait_that_fails_is_an_error_and_no_death)
+{
+	struct peal_doorbell host, guest;
+
+	open_plain(&host, &guest);
+	refuse(SYS_read, 0, (uint32_t)peal_doorbell_fd(&guest), EIO);
+	assert_fails(peal_doorbell_wait_plain(&guest), EIO, "waiting at the doorbell");
+	ck_assert(!peal_doorbell_is_dead(&guest));
+	peal_doorbell_close(&host);
+	peal_doorbell_close(&guest);
+}
+END_TEST
+
+START_TEST(a_plain_end_keeps_its_other_flags)
+{
+	struct peal_doorbell host, guest;
+	struct peal_doorbell_handle handle;
+
+	assert_ok(peal_doorbell_create(&host, &handle));
+	assert_ok(peal_doorbell_from_handle(&guest, handle));
+	ck_assert_int_eq(fcntl(peal_doorbell_fd(&guest), F_SETFL, O_NONBLOCK | O_APPEND), 0);
+	assert_ok(peal_doorbell_make_plain(&guest));
+	ck_assert_int_eq(fcntl(peal_doorbell_fd(&guest), F_GETFL) & (O_NONBLOCK | O_APPEND),
+			 O_APPEND);
+	peal_doorbell_close(&host);
+	peal_doorbell_close(&guest);
+}
+END_TEST
+
+START_TEST(an_end_that_can_not_be_made_plain_is_an_error)
+{
+	static const int commands[] = {F_GETFL, F_SETFL};
+	struct peal_doorbell host, guest;
+	struct peal_doorbell_handle handle;
+
+	assert_ok(peal_doorbell_create(&host, &handle));
+	assert_ok(peal_doorbell_from_handle(&guest, handle));
+	if (_i < 2)
+		refuse(SYS_fcntl, 1, (uint32_t)commands[_i], EPERM);
+	else
+		time_outs_to_refuse = 1;
+	assert_fails(peal_doorbell_make_plain(&guest), EPERM,
+		     _i < 2 ? "O_NONBLOCK" : "SO_SNDTIMEO");
+	peal_doorbell_close(&host);
+	peal_doorbell_close(&guest);
+}
+END_TEST
+
 /* --- Who may be plain ------------------------------------------------------------------------ */
 
 START_TEST(a_host_can_not_be_strict)
@@ -374,6 +461,58 @@ START_TEST(a_strict_channel_neither_spins_nor_is_polled)
 }
 END_TEST
 
+/* The first of two, and one of which the channel has one. */
+static int attaches_when_strict(int index)
+{
+	struct peal_channel_options options = config(index, index < 2 ? 4096 : 0, 4096);
+	struct peal_attach_options strict = {.size = sizeof(strict), .flags = PEAL_CHANNEL_STRICT};
+	struct peal_channel *host, *guest;
+	struct peal_guest_fds fds;
+
+	if (peal_channel_create(&host, &options) < 0 || peal_channel_guest_fds(host, &fds) < 0)
+		return 2;
+	time_outs_to_refuse = index < 2 ? 1 : 0;
+	if (index == 0)
+		return peal_attach_fds(&guest, &fds, &strict) != -EPERM;
+	return peal_attach_fds(&guest, &fds, &strict) != 0;
+}
+
+START_TEST(each_ring_that_there_is_is_made_plain)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0)
+		_exit(attaches_when_strict(_i));
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+}
+END_TEST
+
+START_TEST(an_ordinary_guest_keeps_its_signals)
+{
+	struct peal_channel_options options = config(0, 4096, 4096);
+	struct peal_channel *host, *guest;
+	struct peal_guest_fds fds;
+	sigset_t blocked;
+
+	assert_ok(peal_channel_create(&host, &options));
+	assert_ok(peal_channel_guest_fds(host, &fds));
+	for (unsigned int i = 0; i < fds.doorbell_count; i++)
+		fds.doorbells[i] = fcntl(fds.doorbells[i], F_DUPFD_CLOEXEC, 3);
+	fds.host_segment = fcntl(fds.host_segment, F_DUPFD_CLOEXEC, 3);
+	fds.guest_segment = fcntl(fds.guest_segment, F_DUPFD_CLOEXEC, 3);
+	fds.host_pidfd = -1;
+	assert_ok(peal_attach_fds(&guest, &fds, NULL));
+	pthread_sigmask(SIG_BLOCK, NULL, &blocked);
+	ck_assert_int_eq(sigismember(&blocked, SIGPIPE), 0);
+	/* And its ends do not block. */
+	ck_assert_int_ne(fcntl(peal_rx_fd(guest), F_GETFL) & O_NONBLOCK, 0);
+	peal_channel_close(guest);
+	peal_channel_close(host);
+}
+END_TEST
+
 int main(void)
 {
 	return harness_main(
@@ -396,6 +535,12 @@ int main(void)
 			{a_host_that_leaves_with_bells_unread_is_gone, 0},
 			{a_host_that_only_stops_reading_is_gone_once_it_is_rung, 0},
 			{an_interrupted_plain_wait_goes_on, 0},
+			{an_interrupted_plain_ring_is_no_lost_bell, 0},
+			{a_plain_wait_that_fails_is_an_error_and_no_death, 0},
+			{a_plain_end_keeps_its_other_flags, 0},
+			{an_end_that_can_not_be_made_plain_is_an_error, 3},
+			{each_ring_that_there_is_is_made_plain, 4},
+			{an_ordinary_guest_keeps_its_signals, 0},
 			{a_host_can_not_be_strict, 0},
 			{a_strict_channel_neither_spins_nor_is_polled, 2},
 			HARNESS_END,
