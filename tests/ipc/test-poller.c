@@ -1634,7 +1634,6 @@ int main(void)
 			{once_means_once_until_it_is_resumed, POLLER_CONFIGS},
 			{a_new_watch_that_is_reported_at_once_takes_no_bells, POLLER_CONFIGS},
 			{bells_that_were_for_somebody_else_do_not_pile_up, POLLER_CONFIGS},
-			{bells_that_were_for_somebody_else_do_not_pile_up, POLLER_CONFIGS},
 			{sender_receiver_and_poller_may_be_three_threads, POLLER_CONFIGS},
 			{any_thread_may_take_a_channel_and_give_it_back, POLLER_CONFIGS},
 			{a_poller_outlives_the_thread_that_waited, POLLER_CONFIGS},
