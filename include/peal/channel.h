@@ -115,7 +115,9 @@ PEAL_API struct peal_channel *peal_channel_close(struct peal_channel *channel);
  * another thread uses the producer or the consumer.
  *
  * Return: as peal_spawn_fds(), and -EBUSY when the guest's end was given away before. On failure
- * the channel is as before and may be spawned on again.
+ * the channel is as before and may be spawned on again, but in one rare case: the program started and
+ * its pidfd could not be kept (a filter, RLIMIT_NOFILE lowered meanwhile). It is killed then, and if it
+ * had attached by that time, another guest is refused with -EBUSY: make a new channel.
  */
 PEAL_API int peal_spawn(struct peal_child **child, struct peal_channel *channel, char *const argv[],
 			const struct peal_spawn_options *options);
