@@ -83,4 +83,10 @@ static inline bool peal_channel_is_tx(const struct peal_channel *channel, int ri
 	return channel->is_host == (ring == TO_GUEST);
 }
 
+/* peal_channel_ready_ring() - the ring whose doorbell tells the host that the guest has attached. */
+static inline int peal_channel_ready_ring(const struct peal_channel *channel)
+{
+	return channel->has_ring[TO_GUEST] ? TO_GUEST : TO_HOST;
+}
+
 #endif

@@ -153,10 +153,9 @@ static void announce(struct peal_channel *channel)
 	peal_store_relaxed(&header->compatible_flags,
 			   channel->membarrier ? PEAL_COMPATIBLE_MEMBARRIER : 0);
 	peal_store_release(&header->state, PEAL_STATE_ATTACHED);
-	for (int ring = 0; ring < RINGS; ring++) {
-		if (channel->has_ring[ring])
-			peal_doorbell_signal(&channel->bells[ring].doorbell);
-	}
+	/* The one that peal_channel_wait_ready() waits on. A host that sleeps at the other ring waits for
+	 * a record or for space, and would wake for nothing. */
+	peal_doorbell_signal(&channel->bells[peal_channel_ready_ring(channel)].doorbell);
 }
 
 static int make_plain(struct peal_channel *channel)

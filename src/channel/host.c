@@ -295,8 +295,7 @@ int peal_channel_wait_ready(struct peal_channel *channel, uint64_t deadline_ns)
 	if (!channel->open)
 		return peal_fail(EBADFD,
 				 "this channel belongs to the process that forked this one");
-	/* The guest rings all its bells when it has attached; any will do. */
-	doorbell = &channel->bells[channel->has_ring[TO_GUEST] ? TO_GUEST : TO_HOST].doorbell;
+	doorbell = &channel->bells[peal_channel_ready_ring(channel)].doorbell;
 	for (;;) {
 		/* After the wait, so that a guest which attached and died is seen to have attached. */
 		rc = is_ready(channel);

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <poll.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -292,6 +293,28 @@ START_TEST(a_guest_attaches_without_spawn)
 	peal_channel_close(channel);
 	close(sockets[0]);
 	close(sockets[1]);
+}
+END_TEST
+
+static bool is_rung(int fd)
+{
+	struct pollfd look = {.fd = fd, .events = POLLIN};
+
+	return poll(&look, 1, 0) == 1;
+}
+
+START_TEST(a_guest_that_attaches_rings_only_where_the_host_waits_for_it)
+{
+	struct peal_channel *host = make(_i), *guest;
+	struct peal_guest_fds fds, copy;
+
+	assert_ok(peal_channel_guest_fds(host, &fds));
+	copy = copy_fds(&fds);
+	assert_ok(peal_attach_fds(&guest, &copy, NULL));
+	ck_assert(is_rung(peal_tx_fd(host)));
+	ck_assert_msg(!is_rung(peal_rx_fd(host)), "who waits for a record is woken for nothing");
+	peal_channel_close(guest);
+	peal_channel_close(host);
 }
 END_TEST
 
@@ -617,31 +640,33 @@ END_TEST
 
 int main(void)
 {
-	return harness_main("channel",
-			    (struct harness_case[]){
-				    {options_that_make_no_sense_are_refused, 0},
-				    {capacities_are_rounded_up, 0},
-				    {a_failed_exec_says_so_and_can_be_tried_again, CONFIGS},
-				    {a_guest_that_exits_early_is_described, CONFIGS},
-				    {a_guest_that_crashes_early_is_described, CONFIGS},
-				    {a_guest_that_takes_its_time_is_waited_for_in_vain, CONFIGS},
-				    {a_channel_has_one_guest, CONFIGS},
-				    {what_was_sent_before_the_guest_came_waits_for_it, CONFIGS},
-				    {the_kernel_refuses_the_guest_the_hosts_memory, CONFIGS},
-				    {a_guest_attaches_without_spawn, CONFIGS},
-				    {a_second_guest_is_refused, CONFIGS},
-				    {descriptors_in_the_wrong_place_are_refused, CONFIGS},
-				    {segments_of_two_channels_do_not_mix, CONFIGS},
-				    {another_layout_version_is_named_on_both_sides, CONFIGS},
-				    {a_refusal_is_written_into_segments_alone, 0},
-				    {a_flood_does_not_hide_the_deadline, CONFIGS},
-				    {only_a_pidfd_is_watched, CONFIGS},
-				    {a_command_line_without_a_channel_is_told_apart, 0},
-				    {a_refused_command_line_stays_as_it_was, 0},
-				    {two_pidfds_are_refused, 0},
-				    {attach_options_that_make_no_sense_are_refused, 0},
-				    {running_out_of_descriptors_leaves_nothing, CONFIGS},
-				    {a_channel_costs_as_many_descriptors_as_documented, CONFIGS},
-				    HARNESS_END,
-			    });
+	return harness_main(
+		"channel",
+		(struct harness_case[]){
+			{options_that_make_no_sense_are_refused, 0},
+			{capacities_are_rounded_up, 0},
+			{a_failed_exec_says_so_and_can_be_tried_again, CONFIGS},
+			{a_guest_that_exits_early_is_described, CONFIGS},
+			{a_guest_that_crashes_early_is_described, CONFIGS},
+			{a_guest_that_takes_its_time_is_waited_for_in_vain, CONFIGS},
+			{a_channel_has_one_guest, CONFIGS},
+			{what_was_sent_before_the_guest_came_waits_for_it, CONFIGS},
+			{the_kernel_refuses_the_guest_the_hosts_memory, CONFIGS},
+			{a_guest_attaches_without_spawn, CONFIGS},
+			{a_guest_that_attaches_rings_only_where_the_host_waits_for_it, CONFIGS},
+			{a_second_guest_is_refused, CONFIGS},
+			{descriptors_in_the_wrong_place_are_refused, CONFIGS},
+			{segments_of_two_channels_do_not_mix, CONFIGS},
+			{another_layout_version_is_named_on_both_sides, CONFIGS},
+			{a_refusal_is_written_into_segments_alone, 0},
+			{a_flood_does_not_hide_the_deadline, CONFIGS},
+			{only_a_pidfd_is_watched, CONFIGS},
+			{a_command_line_without_a_channel_is_told_apart, 0},
+			{a_refused_command_line_stays_as_it_was, 0},
+			{two_pidfds_are_refused, 0},
+			{attach_options_that_make_no_sense_are_refused, 0},
+			{running_out_of_descriptors_leaves_nothing, CONFIGS},
+			{a_channel_costs_as_many_descriptors_as_documented, CONFIGS},
+			HARNESS_END,
+		});
 }
