@@ -259,6 +259,13 @@ static int plan_spawn(struct bench_plan *plan)
 		.how = "pipe, posix_spawn, first write",
 		.flags = BENCH_IS_LIMIT,
 	};
+	static const struct bench_result bare = {
+		.impl = "spawn-bare",
+		.name = "a channel's calls alone",
+		.how = "what the kernel must do for two rings, without a check",
+		.flags = BENCH_IS_LIMIT,
+		.limit = "spawn-pipe",
+	};
 	struct bench_setting setting = setting_of(plan, "spawn", BENCH_RTT, BENCH_BLOCK, 8);
 	int rc = 0;
 
@@ -273,6 +280,8 @@ static int plan_spawn(struct bench_plan *plan)
 		rc = bench_plan_add_custom(plan, &setting, &peal, bench_spawn_peal);
 		if (rc == 0)
 			rc = bench_plan_add_custom(plan, &setting, &pipe, bench_spawn_pipe);
+		if (rc == 0)
+			rc = bench_plan_add_custom(plan, &setting, &bare, bench_spawn_bare);
 	}
 	return rc;
 }

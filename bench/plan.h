@@ -63,6 +63,7 @@ void bench_measure(struct bench_plan *plan, struct bench_report *report);
 /* spawn.c: from nothing to the first message of each of config->channels processes, in ns for one. */
 int bench_spawn_peal(const struct bench_config *config, double *value);
 int bench_spawn_pipe(const struct bench_config *config, double *value);
+int bench_spawn_bare(const struct bench_config *config, double *value);
 
 /* channels.c: ns for a message of one host with config->channels of them. BENCH_THROUGHPUT: one sends,
  * BENCH_BATCH: all do, BENCH_RTT: one answers. */

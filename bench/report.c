@@ -190,8 +190,7 @@ void bench_report_finish(struct bench_report *report)
 		finish_ages(result);
 		if (result->for_comparison || counts)
 			continue;
-		if (!(result->flags & BENCH_IS_LIMIT))
-			result->to_limit = ratio_to_limit(report, result);
+		result->to_limit = ratio_to_limit(report, result);
 		if (!(result->flags & BENCH_IS_PEAL))
 			continue;
 		result->to_best_peer =

@@ -16,6 +16,7 @@
 #include <peal/peal.h>
 
 #include "plan.h"
+#include "start.h"
 
 /* The first few fault in what fork and exec need. */
 #define WARM_UP 2
@@ -33,15 +34,7 @@ static int find_program(void)
 	return 0;
 }
 
-/* One of several that are started at once. */
-struct start {
-	struct peal_channel *channel;
-	struct peal_child *child;
-	int fd; /* of the pipe */
-	pid_t pid;
-};
-
-static int peal_begin(struct start *start)
+static int peal_begin(struct bench_start *start)
 {
 	char *argv[] = {program, NULL};
 	struct peal_channel_options options = {
@@ -51,7 +44,7 @@ static int peal_begin(struct start *start)
 	return rc < 0 ? rc : peal_spawn(&start->child, start->channel, argv, NULL);
 }
 
-static int peal_finish(struct start *start)
+static int peal_finish(struct bench_start *start)
 {
 	uint64_t word;
 	int64_t got = peal_recv(peal_rx(start->channel), &word, sizeof(word), NULL, PEAL_FOREVER);
@@ -59,7 +52,7 @@ static int peal_finish(struct start *start)
 	return got == sizeof(word) ? 0 : got < 0 ? (int)got : -EBADMSG;
 }
 
-static void peal_end(struct start *start)
+static void peal_end(struct bench_start *start)
 {
 	peal_channel_close(start->channel);
 	if (start->child)
@@ -67,7 +60,7 @@ static void peal_end(struct start *start)
 	peal_child_free(start->child);
 }
 
-static int pipe_begin(struct start *start)
+static int pipe_begin(struct bench_start *start)
 {
 	char number[16];
 	char *argv[] = {program, number, NULL};
@@ -85,28 +78,39 @@ static int pipe_begin(struct start *start)
 	return rc;
 }
 
-static int pipe_finish(struct start *start)
+static int pipe_finish(struct bench_start *start)
 {
 	uint64_t word;
 
 	return read(start->fd, &word, sizeof(word)) == sizeof(word) ? 0 : -EBADMSG;
 }
 
-static void pipe_end(struct start *start)
+static void pipe_end(struct bench_start *start)
 {
 	if (start->pid > 0)
 		waitpid(start->pid, NULL, 0);
 	close(start->fd);
 }
 
+static int bare_begin(struct bench_start *start)
+{
+	return bench_bare_begin(start, program);
+}
+
+static void bare_end(struct bench_start *start)
+{
+	pipe_end(start);
+	bench_bare_end(start);
+}
+
 struct way {
-	int (*begin)(struct start *start);
-	int (*finish)(struct start *start);
-	void (*end)(struct start *start);
+	int (*begin)(struct bench_start *start);
+	int (*finish)(struct bench_start *start);
+	void (*end)(struct bench_start *start);
 };
 
 /* All are started before the first is waited for. */
-static int once(const struct way *way, struct start *starts, unsigned int count, uint64_t *ns)
+static int once(const struct way *way, struct bench_start *starts, unsigned int count, uint64_t *ns)
 {
 	uint64_t begin_ns = bench_now_ns();
 	unsigned int begun = 0;
@@ -134,7 +138,7 @@ static int by_value(const void *a, const void *b)
 static int repeat(const struct way *way, const struct bench_config *config, double *value)
 {
 	uint64_t stop_ns = bench_now_ns() + config->duration_ns, taken[512], ns;
-	struct start *starts = calloc(config->channels, sizeof(*starts));
+	struct bench_start *starts = calloc(config->channels, sizeof(*starts));
 	size_t count = 0;
 	int rc = starts ? find_program() : -ENOMEM;
 
@@ -163,6 +167,13 @@ int bench_spawn_peal(const struct bench_config *config, double *value)
 int bench_spawn_pipe(const struct bench_config *config, double *value)
 {
 	static const struct way way = {pipe_begin, pipe_finish, pipe_end};
+
+	return repeat(&way, config, value);
+}
+
+int bench_spawn_bare(const struct bench_config *config, double *value)
+{
+	static const struct way way = {bare_begin, bench_bare_finish, bare_end};
 
 	return repeat(&way, config, value);
 }

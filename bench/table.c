@@ -46,7 +46,7 @@ static void print_ratios(FILE *out, const struct bench_result *result)
 			result->best_peer ? result->best_peer : "best peer");
 	if (result->to_best_single.runs)
 		fprintf(out, "  %.2f x its one-by-one", result->to_best_single.median);
-	if (result->to_limit.runs && result->flags & BENCH_IS_PEAL)
+	if (result->to_limit.runs)
 		fprintf(out, "  %.*f x %s", decimals(result->to_limit.median),
 			result->to_limit.median, result->limit);
 }
