@@ -205,7 +205,8 @@ void judge_stream(const struct scene *scene, const struct report *report)
 	if (!op_is_tx(scene->cell.op)) {
 		scene_peek(scene, board->peer, &image.victim, sizeof(image.victim));
 		truth.released = count_released(scene, &image);
-		truth.waits = image.victim.data_wait & 1;
+		/* It may have slept when the survivor looked, and been awake when the kill came. */
+		truth.waits = true;
 		judge_producer(scene, &truth, report);
 	} else if (report->next < board->returned || report->next > board->begun) {
 		scene_fail(scene,
