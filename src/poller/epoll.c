@@ -95,10 +95,9 @@ static int epoll_add(struct peal_watch *watch)
 	return peal_fail(-rc, "adding to an epoll: %s", peal_strerror(rc));
 }
 
-static int epoll_arm(struct peal_watch *watch)
+static void epoll_arm(struct peal_watch *watch)
 {
 	(void)watch; /* it is registered all the time */
-	return 0;
 }
 
 static int epoll_ring(struct peal_poller *poller, struct channel_bell *bell)

@@ -100,7 +100,7 @@ struct peal_poller {
 	int asleep;                 /* nobody looks at the two above: write to wake_fd */
 };
 
-/* Where armed watches sleep. All return 0 or a negative errno. */
+/* Where armed watches sleep. Those that return an int: 0 or a negative errno. */
 struct peal_backend {
 	int id;          /* enum peal_poller_backend */
 	bool tries_free; /* wait() with PEAL_TRY costs no system call when nothing happened */
@@ -111,7 +111,7 @@ struct peal_backend {
 	 * of them, and may name the watch again until close(). */
 	bool (*remove)(struct peal_watch *watch);
 	/* Its word is odd. The next wait() begins to wait for its bell. Calls nothing back. */
-	int (*arm)(struct peal_watch *watch);
+	void (*arm)(struct peal_watch *watch);
 	/* Ring it, by the next wait() at the latest. */
 	int (*ring)(struct peal_poller *poller, struct channel_bell *bell);
 	/* Sleep until something happens, and tell peal_watch_fired() of all that did. A time-out and an

@@ -246,13 +246,18 @@ static int ask_for_all(struct peal_poller *poller)
 	return rc;
 }
 
-static int uring_arm(struct peal_watch *watch)
+static void uring_arm(struct peal_watch *watch)
 {
 	if (watch->to_be_asked)
-		return 0;
+		return;
 	watch->to_be_asked = true;
 	watch->next_to_ask = watch->poller->to_ask;
 	watch->poller->to_ask = watch;
+}
+
+static int uring_add(struct peal_watch *watch)
+{
+	uring_arm(watch);
 	return 0;
 }
 
@@ -375,7 +380,7 @@ const struct peal_backend peal_backend_uring = {
 	.tries_free = true,
 	.open = uring_open,
 	.close = uring_close,
-	.add = uring_arm,
+	.add = uring_add,
 	.remove = uring_remove,
 	.arm = uring_arm,
 	.ring = uring_ring,

@@ -131,21 +131,21 @@ static int heavy(const struct peal_watch *arming)
 	return membarrier ? peal_membarrier() : 0;
 }
 
-/* P8, C6: the last look. 0 or a negative errno. */
-static int settle(struct peal_watch *watch, int rc)
+/* P8, C6: the last look; but nobody is armed whose barrier was not passed. */
+static void settle(struct peal_watch *watch, bool passed)
 {
-	bool ready = rc == 0 && peal_watch_is_ready(watch);
-	bool closed = rc == 0 && peer_closed(watch);
+	bool ready = passed && peal_watch_is_ready(watch);
+	bool closed = passed && peer_closed(watch);
 
-	if (rc == 0 && !ready && !closed) {
+	if (passed && !ready && !closed) {
 		list_remove(watch, HOT);
 		watch->state = WATCH_ARMED;
-		return watch->poller->backend->arm(watch);
+		watch->poller->backend->arm(watch);
+		return;
 	}
 	peal_wake_disarm(watch->wake);
 	if (closed)
 		bury(watch);
-	return rc;
 }
 
 int peal_watches_arm(struct peal_poller *poller, unsigned int min_idle)
@@ -165,12 +165,8 @@ int peal_watches_arm(struct peal_poller *poller, unsigned int min_idle)
 		return 0;
 	rc = heavy(arming);
 	for (watch = arming; watch; watch = next) {
-		int settled;
-
 		next = watch->next_resumed;
-		settled = settle(watch, rc);
-		if (settled < 0)
-			rc = settled;
+		settle(watch, rc == 0);
 	}
 	return rc;
 }
