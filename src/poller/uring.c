@@ -137,13 +137,13 @@ static void complete(struct peal_poller *poller, const struct io_uring_cqe *cqe)
 	}
 }
 
-/* All that are there now. */
+/* All that are there, also those that did not fit: liburing asks the kernel for them. No more than
+ * are under way, for each operation ends once, and a sleep is woken once. */
 static void complete_all(struct peal_poller *poller)
 {
 	struct io_uring_cqe *cqe;
-	unsigned int left = io_uring_cq_ready(&poller->ring);
 
-	for (; left > 0 && io_uring_peek_cqe(&poller->ring, &cqe) == 0; left--) {
+	while (io_uring_peek_cqe(&poller->ring, &cqe) == 0) {
 		struct io_uring_cqe copy = {
 			.user_data = cqe->user_data, .res = cqe->res, .flags = cqe->flags};
 
@@ -161,7 +161,6 @@ static int submit(struct peal_poller *poller)
 
 	for (int i = 0; i < TRIES && (rc == -EINTR || rc == -EBUSY || rc == -EAGAIN); i++) {
 		/* The kernel keeps completions aside, or lacks memory: take what is there. */
-		io_uring_get_events(&poller->ring);
 		complete_all(poller);
 		sched_yield();
 		rc = io_uring_submit(&poller->ring);
@@ -226,6 +225,15 @@ static int ask_for_wakes(struct peal_poller *poller)
 	return 0;
 }
 
+static void uring_arm(struct peal_watch *watch)
+{
+	if (watch->to_be_asked)
+		return;
+	watch->to_be_asked = true;
+	watch->next_to_ask = watch->poller->to_ask;
+	watch->poller->to_ask = watch;
+}
+
 /* What was armed since the last time, and what ended without having been told. */
 static int ask_for_all(struct peal_poller *poller)
 {
@@ -238,21 +246,12 @@ static int ask_for_all(struct peal_poller *poller)
 
 		poller->to_ask = watch->next_to_ask;
 		watch->to_be_asked = false;
-		if (watch->pidfd >= 0 && !watch->pidfd_asked && !watch->gone)
+		if (watch->pidfd >= 0 && !watch->pidfd_asked)
 			rc = ask_for_pidfd(watch);
 		if (rc == 0 && watch->bell && !watch->bell_asked && watch->state == WATCH_ARMED)
 			rc = ask_for_bell(watch);
 	}
 	return rc;
-}
-
-static void uring_arm(struct peal_watch *watch)
-{
-	if (watch->to_be_asked)
-		return;
-	watch->to_be_asked = true;
-	watch->next_to_ask = watch->poller->to_ask;
-	watch->poller->to_ask = watch;
 }
 
 static int uring_add(struct peal_watch *watch)
@@ -368,9 +367,6 @@ static int uring_wait(struct peal_poller *poller, uint64_t deadline_ns)
 		rc = sleep_until(poller, deadline_ns);
 	else if (io_uring_sq_ready(&poller->ring) > 0)
 		rc = submit(poller);
-	/* Also those that did not fit: the kernel adds them when it is asked. */
-	if (io_uring_cq_has_overflow(&poller->ring))
-		io_uring_get_events(&poller->ring);
 	complete_all(poller);
 	return rc;
 }
