@@ -250,6 +250,8 @@ static int ask_for_all(struct peal_poller *poller)
 			rc = ask_for_pidfd(watch);
 		if (rc == 0 && watch->bell && !watch->bell_asked && watch->state == WATCH_ARMED)
 			rc = ask_for_bell(watch);
+		if (rc < 0)
+			uring_arm(watch); /* the next wait asks again */
 	}
 	return rc;
 }

@@ -253,6 +253,28 @@ START_TEST(what_can_not_be_handed_over_for_a_moment_is_handed_over_again)
 }
 END_TEST
 
+/* It is told; and once it is over, nothing that was to be asked has been forgotten. */
+START_TEST(what_could_not_be_asked_for_is_told_and_asked_for_later)
+{
+	struct peal_poller *poller = make();
+	struct peal_child *child = start_child();
+	struct peal_event event;
+
+	watch_often(poller, child, MANY);
+	submit_error = ENOMEM;
+	submits_to_fail = 1;
+	assert_fails(peal_poller_wait(poller, &event, 1, PEAL_TRY), ENOMEM, "asking an io_uring");
+	ck_assert_int_eq(submits_to_fail, 0);
+	expect_nothing(poller);
+	end_child(child);
+	for (int i = 0; i < MANY; i++)
+		ck_assert_int_eq(peal_poller_wait(poller, &event, 1, PEAL_FOREVER), 1);
+	expect_nothing(poller);
+	peal_poller_close(poller);
+	peal_child_free(child);
+}
+END_TEST
+
 /* The queue is full, and nothing more can be handed over: then nothing is cancelled. */
 START_TEST(a_removal_that_can_not_be_asked_for_ends)
 {
@@ -336,6 +358,7 @@ int main(void)
 			{nothing_is_to_be_asked_for_what_was_removed, CONFIGS_HERE},
 			{a_batched_bell_that_was_rung_completes_nothing, CONFIGS_HERE},
 			{what_can_not_be_handed_over_for_a_moment_is_handed_over_again, 3},
+			{what_could_not_be_asked_for_is_told_and_asked_for_later, 0},
 			{a_removal_that_can_not_be_asked_for_ends, CONFIGS_HERE},
 			{completions_that_did_not_fit_are_told, 0},
 			{a_forked_child_shares_no_io_uring, 0},
