@@ -1558,6 +1558,17 @@ static int free_descriptor(void)
 	return fd;
 }
 
+/* So many can be opened, where the free numbers have no gaps. Return: the limit. */
+static int leave_descriptors(const struct rlimit *limit, int count)
+{
+	struct rlimit low = *limit;
+
+	setrlimit(RLIMIT_NOFILE, limit);
+	low.rlim_cur = (rlim_t)(free_descriptor() + count);
+	setrlimit(RLIMIT_NOFILE, &low);
+	return (int)low.rlim_cur;
+}
+
 START_TEST(too_few_descriptors_are_told_with_the_limit)
 {
 	struct peal_channel_options options = config(_i & 3, 4096, 4096);
@@ -1565,7 +1576,7 @@ START_TEST(too_few_descriptors_are_told_with_the_limit)
 	struct pair pair = start(_i, 4096, 4096, "echo", "", "", "");
 	struct peal_poller *poller = make_poller(BACKEND(_i), 0), *refused;
 	char *argv[] = {harness_helper("guest"), NULL};
-	struct rlimit limit, low;
+	struct rlimit limit;
 	struct peal_channel *channel;
 	struct peal_child *child;
 	char words[64];
@@ -1574,28 +1585,24 @@ START_TEST(too_few_descriptors_are_told_with_the_limit)
 	assert_ok(peal_poller_watch_data(poller, pair.channel, 0, NULL, NULL));
 	assert_ok(peal_channel_create(&channel, &options));
 	getrlimit(RLIMIT_NOFILE, &limit);
-	low = (struct rlimit){(rlim_t)free_descriptor(), limit.rlim_max};
-	snprintf(words, sizeof(words), "(RLIMIT_NOFILE is %llu)", (unsigned long long)low.rlim_cur);
-	setrlimit(RLIMIT_NOFILE, &low);
+	snprintf(words, sizeof(words), "(RLIMIT_NOFILE is %d)", leave_descriptors(&limit, 0));
 	assert_fails(peal_spawn(&child, channel, argv, NULL), EMFILE, words);
 	peal_channel_close(channel);
 	for (int i = 0; i < 3; i++) {
-		low.rlim_cur = (rlim_t)free_descriptor() + (rlim_t)i;
-		setrlimit(RLIMIT_NOFILE, &low);
+		leave_descriptors(&limit, i);
 		assert_fails(peal_channel_create(&channel, &options), EMFILE, "(RLIMIT_NOFILE is ");
 	}
-	/* An eventfd, the backend's, and with io_uring another number for that. */
-	for (int i = 0; i < (BACKEND(_i) == PEAL_POLLER_EPOLL ? 2 : 3); i++) {
-		low.rlim_cur = (rlim_t)free_descriptor() + (rlim_t)i;
-		setrlimit(RLIMIT_NOFILE, &low);
-		assert_fails(peal_poller_create(&refused, &wanted), EMFILE, "(RLIMIT_NOFILE is ");
-	}
-	/* The second watch of a channel needs one with epoll. */
+	/* No gaps from here on. */
 	setrlimit(RLIMIT_NOFILE, &limit);
 	for (int i = 0; i < 10; i++)
 		padding[i] = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-	low.rlim_cur = (rlim_t)free_descriptor();
-	setrlimit(RLIMIT_NOFILE, &low);
+	/* An eventfd, the backend's, and with io_uring another number for that. */
+	for (int i = 0; i < (BACKEND(_i) == PEAL_POLLER_EPOLL ? 2 : 3); i++) {
+		leave_descriptors(&limit, i);
+		assert_fails(peal_poller_create(&refused, &wanted), EMFILE, "(RLIMIT_NOFILE is ");
+	}
+	/* The second watch of a channel needs one with epoll. */
+	leave_descriptors(&limit, 0);
 	if (BACKEND(_i) == PEAL_POLLER_EPOLL)
 		assert_fails(peal_poller_watch_space(poller, pair.channel, 8, 0, NULL, NULL),
 			     EMFILE, "(RLIMIT_NOFILE is ");

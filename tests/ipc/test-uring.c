@@ -4,11 +4,14 @@
  * what the kernel says of it.
  */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "doorbell/doorbell.h"
@@ -32,6 +35,7 @@ enum { OP_PIDFD = 1, OP_OTHER = 2 };
 
 static int submits, submits_to_fail, submit_error;
 static unsigned int completed; /* by the last one */
+static int sleeps;
 
 int io_uring_submit(struct io_uring *ring)
 {
@@ -45,6 +49,19 @@ int io_uring_submit(struct io_uring *ring)
 	rc = io_uring_submit_and_wait(ring, 0);
 	completed = io_uring_cq_ready(ring);
 	return rc;
+}
+
+int io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe **cqe,
+				     unsigned int count, struct __kernel_timespec *time,
+				     sigset_t *mask)
+{
+	static int (*real)(struct io_uring * ring, struct io_uring_cqe * *cqe, unsigned int count,
+			   struct __kernel_timespec *time, sigset_t *mask);
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "io_uring_submit_and_wait_timeout");
+	sleeps++;
+	return real(ring, cqe, count, time, mask);
 }
 
 /* --- What is watched ------------------------------------------------------------------------- */
@@ -226,6 +243,28 @@ START_TEST(a_batched_bell_that_was_rung_completes_nothing)
 }
 END_TEST
 
+static void *wake_soon(void *poller)
+{
+	nanosleep(&(struct timespec){.tv_nsec = 20 * 1000000}, NULL);
+	assert_ok(peal_poller_wake(poller));
+	return NULL;
+}
+
+START_TEST(who_sleeps_for_ever_sleeps_once)
+{
+	struct peal_poller *poller = make();
+	pthread_t waker;
+
+	expect_nothing(poller);
+	sleeps = 0;
+	ck_assert_int_eq(pthread_create(&waker, NULL, wake_soon, poller), 0);
+	expect(poller, PEAL_EVENT_WAKE, NULL);
+	ck_assert_int_le(sleeps, 1);
+	pthread_join(waker, NULL);
+	peal_poller_close(poller);
+}
+END_TEST
+
 /* --- Where the kernel lacks something -------------------------------------------------------- */
 
 START_TEST(what_can_not_be_handed_over_for_a_moment_is_handed_over_again)
@@ -357,6 +396,7 @@ int main(void)
 			{a_wake_is_one_completion, CONFIGS_HERE},
 			{nothing_is_to_be_asked_for_what_was_removed, CONFIGS_HERE},
 			{a_batched_bell_that_was_rung_completes_nothing, CONFIGS_HERE},
+			{who_sleeps_for_ever_sleeps_once, 0},
 			{what_can_not_be_handed_over_for_a_moment_is_handed_over_again, 3},
 			{what_could_not_be_asked_for_is_told_and_asked_for_later, 0},
 			{a_removal_that_can_not_be_asked_for_ends, CONFIGS_HERE},

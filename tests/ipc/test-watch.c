@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Promises of the poller that are only seen from inside: who is registered, who is rung for, what it
- * costs.
+ * Promises of the poller that are only seen from inside: who is registered, and who is rung for.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -9,12 +8,11 @@
 #include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,9 +21,6 @@
 #include "ipc/here.h"
 #include "ipc/ipc.h"
 #include "poller/poller.h"
-#include "refuse.h"
-
-#define MS UINT64_C(1000000)
 
 /* --- Batches --------------------------------------------------------------------------------- */
 
@@ -97,6 +92,7 @@ START_TEST(what_is_owed_goes_out_when_the_last_look_finds_something)
 {
 	struct peal_poller *poller = make_poller(BACKEND(_i), PEAL_SPIN_NEVER);
 	struct here closing, other;
+	struct peal_event event;
 	int held;
 
 	open_here(&closing, _i, poller);
@@ -111,7 +107,9 @@ START_TEST(what_is_owed_goes_out_when_the_last_look_finds_something)
 	assert_ok(peal_doorbell_drain(&closing.host->bells[TO_HOST].doorbell));
 	owe_a_bell(&other);
 	assert_ok(peal_watch_resume(closing.watch, 0));
-	expect(poller, PEAL_EVENT_DATA, &closing);
+	/* Trying, for a spin would hand it over as well. */
+	ck_assert_int_eq(peal_poller_wait(poller, &event, 1, PEAL_TRY), 1);
+	ck_assert_ptr_eq(event.user, &closing);
 	ck_assert_int_eq(bells_at(&other), 1);
 	close(held);
 	close_here(&closing);
@@ -248,6 +246,26 @@ START_TEST(nothing_is_left_of_what_was_removed)
 }
 END_TEST
 
+START_TEST(what_a_closed_poller_watched_is_free)
+{
+	struct peal_poller *poller = make_poller(BACKEND(_i), PEAL_SPIN_NEVER);
+	struct here here;
+
+	open_here(&here, _i, poller);
+	for (int i = 0; i < 3; i++)
+		expect_nothing(poller);
+	ck_assert_uint_eq(peal_rx(here.host)->wake.own_value % 2, 1);
+	peal_poller_close(poller);
+	ck_assert_uint_eq(peal_rx(here.host)->wake.own_value % 2, 0);
+	poller = make_poller(BACKEND(_i), PEAL_SPIN_NEVER);
+	assert_ok(peal_poller_watch_data(poller, here.host, 0, &here, &here.watch));
+	send_here(&here);
+	expect(poller, PEAL_EVENT_DATA, &here);
+	close_here(&here);
+	peal_poller_close(poller);
+}
+END_TEST
+
 /* --- Who is registered with epoll ------------------------------------------------------------ */
 
 static bool is_registered(const struct peal_poller *poller, int fd)
@@ -354,173 +372,6 @@ START_TEST(a_removed_watch_leaves_the_bells_to_other_threads)
 }
 END_TEST
 
-/* --- What it costs --------------------------------------------------------------------------- */
-
-START_TEST(who_is_busy_is_not_armed)
-{
-	struct peal_poller *poller = make_poller(BACKEND(_i), PEAL_SPIN_NEVER);
-	struct here here;
-	uint64_t word;
-
-	open_here(&here, _i, poller);
-	send_here(&here);
-	expect(poller, PEAL_EVENT_DATA, &here);
-	word = peal_rx(here.host)->wake.own_value;
-	for (int i = 0; i < 300; i++)
-		expect(poller, PEAL_EVENT_DATA, &here);
-	ck_assert_uint_eq(peal_rx(here.host)->wake.own_value, word);
-	close_here(&here);
-	peal_poller_close(poller);
-}
-END_TEST
-
-static uint64_t cpu_time(void)
-{
-	struct timespec used;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-	return (uint64_t)used.tv_sec * 1000 * MS + (uint64_t)used.tv_nsec;
-}
-
-/* Nobody; or one who can only run when we do not. A spin would use all of the time. */
-START_TEST(nobody_spins_for_nobody_nor_for_who_needs_this_processor)
-{
-	const uint64_t time = 200 * MS;
-	struct peal_poller *poller;
-	struct peal_event event;
-	struct here here;
-	cpu_set_t one;
-	uint64_t begin;
-
-	CPU_ZERO(&one);
-	CPU_SET(sched_getcpu(), &one);
-	ck_assert_int_eq(sched_setaffinity(0, sizeof(one), &one), 0);
-	poller = make_poller(BACKEND(_i * 4), 1000000);
-	begin = cpu_time();
-	ck_assert_int_eq(peal_poller_wait(poller, &event, 1, peal_deadline_in_ns(time)),
-			 -ETIMEDOUT);
-	ck_assert_uint_lt(cpu_time() - begin, time / 2);
-	open_here(&here, 0, poller);
-	begin = cpu_time();
-	ck_assert_int_eq(peal_poller_wait(poller, &event, 1, peal_deadline_in_ns(time)),
-			 -ETIMEDOUT);
-	ck_assert_uint_lt(cpu_time() - begin, time / 2);
-	close_here(&here);
-	peal_poller_close(poller);
-}
-END_TEST
-
-/* The spin would last a second. It ends with what it finds: what is reported once is not found again;
- * and with what wakes another watch, where asking for that is free. */
-START_TEST(a_spin_ends_with_what_it_finds)
-{
-	struct peal_poller *poller = make_poller(BACKEND(_i), 1000000);
-	struct here here, other;
-	pthread_t sender;
-	uint64_t begin;
-
-	open_here(&here, _i, poller);
-	open_here(&other, _i, poller);
-	poller->pace.spin_ns = 0;
-	for (int i = 0; i < 3; i++)
-		expect_nothing(poller);
-	watch_anew(&here, poller, PEAL_WATCH_ONCE);
-	poller->pace.spin_ns = poller->pace.spin_cap_ns;
-	begin = cpu_time();
-	ck_assert_int_eq(pthread_create(&sender, NULL, send_soon, &here), 0);
-	expect(poller, PEAL_EVENT_DATA, &here);
-	pthread_join(sender, NULL);
-	receive_here(&here);
-	assert_ok(peal_watch_resume(here.watch, 0));
-	if (BACKEND(_i) == PEAL_POLLER_IO_URING) {
-		poller->pace.spin_ns = poller->pace.spin_cap_ns;
-		ck_assert_int_eq(pthread_create(&sender, NULL, send_soon, &other), 0);
-		expect(poller, PEAL_EVENT_DATA, &other);
-		pthread_join(sender, NULL);
-	}
-	ck_assert_uint_lt(cpu_time() - begin, 500 * MS);
-	close_here(&here);
-	close_here(&other);
-	peal_poller_close(poller);
-}
-END_TEST
-
-/* Bells were rung and taken, and a wake came; then nothing happens. */
-START_TEST(who_sleeps_costs_nothing)
-{
-	const uint64_t time = 100 * MS;
-	struct peal_poller *poller = make_poller(BACKEND(_i), PEAL_SPIN_NEVER);
-	struct peal_event event;
-	struct here here;
-	uint64_t begin;
-
-	open_here(&here, _i, poller);
-	for (int i = 0; i < 5; i++) {
-		for (int k = 0; k < 3; k++)
-			expect_nothing(poller);
-		send_here(&here);
-		expect(poller, PEAL_EVENT_DATA, &here);
-		receive_here(&here);
-		ck_assert_int_eq(peal_poller_arm(poller), 0);
-		assert_ok(peal_poller_wake(poller));
-		expect(poller, PEAL_EVENT_WAKE, NULL);
-	}
-	begin = cpu_time();
-	ck_assert_int_eq(peal_poller_wait(poller, &event, 1, peal_deadline_in_ns(time)),
-			 -ETIMEDOUT);
-	ck_assert_uint_lt(cpu_time() - begin, time / 2);
-	close_here(&here);
-	peal_poller_close(poller);
-}
-END_TEST
-
-/* As many as epoll gives at once, and more. */
-START_TEST(all_that_rang_is_fetched)
-{
-	enum { MANY = 150 };
-	const int count = _i & 1 ? MANY : 64;
-	struct peal_poller *poller = make_poller(BACKEND(_i / 2 * 4), PEAL_SPIN_NEVER);
-	struct peal_event events[MANY];
-	static struct here many[MANY];
-
-	for (int i = 0; i < count; i++)
-		open_here(&many[i], 0, poller);
-	for (int i = 0; i < 5; i++) /* attaching rang */
-		expect_nothing(poller);
-	for (int i = 0; i < count; i++)
-		send_here(&many[i]);
-	ck_assert_int_eq(peal_poller_wait(poller, events, MANY, PEAL_FOREVER), count);
-	for (int i = 0; i < count; i++)
-		close_here(&many[i]);
-	peal_poller_close(poller);
-}
-END_TEST
-
-START_TEST(watches_leave_no_memory)
-{
-	struct peal_poller *poller = make_poller(BACKEND(_i * 4), PEAL_SPIN_NEVER);
-	struct here here;
-	size_t before;
-
-	open_here(&here, 0, poller);
-	before = mallinfo2().uordblks;
-	for (int i = 0; i < 1000; i++)
-		watch_anew(&here, poller, 0);
-	ck_assert_uint_le(mallinfo2().uordblks, before + 10000);
-	peal_watch_remove(here.watch);
-	here.watch = NULL;
-	if (_i == 1) {
-		refuse(SYS_epoll_ctl, 1, EPOLL_CTL_ADD, ENOSPC);
-		for (int i = 0; i < 1000; i++)
-			ck_assert_int_eq(peal_poller_watch_data(poller, here.host, 0, NULL, NULL),
-					 -ENOSPC);
-		ck_assert_uint_le(mallinfo2().uordblks, before + 10000);
-	}
-	close_here(&here);
-	peal_poller_close(poller);
-}
-END_TEST
-
 int main(void)
 {
 	return harness_main(
@@ -535,15 +386,10 @@ int main(void)
 			{a_child_that_has_ended_is_not_armed, 2},
 			{a_child_may_live_on_unwatched, 2},
 			{nothing_is_left_of_what_was_removed, POLLER_CONFIGS},
+			{what_a_closed_poller_watched_is_free, POLLER_CONFIGS},
 			{each_watch_takes_what_is_its_own_from_epoll, 0},
 			{a_pollers_descriptor_goes_no_further, 2},
 			{a_removed_watch_leaves_the_bells_to_other_threads, POLLER_CONFIGS},
-			{who_is_busy_is_not_armed, POLLER_CONFIGS},
-			{nobody_spins_for_nobody_nor_for_who_needs_this_processor, 2},
-			{a_spin_ends_with_what_it_finds, POLLER_CONFIGS},
-			{who_sleeps_costs_nothing, POLLER_CONFIGS},
-			{all_that_rang_is_fetched, 4},
-			{watches_leave_no_memory, 2},
 			HARNESS_END,
 		});
 }
