@@ -88,6 +88,15 @@ char *harness_helper(const char *name)
 	return path;
 }
 
+char *harness_temporary(const char *name)
+{
+	static char path[PATH_MAX];
+	const char *directory = getenv("TMPDIR");
+
+	snprintf(path, sizeof(path), "%s/%s", directory ? directory : "/tmp", name);
+	return path;
+}
+
 static Suite *make_suite(const char *name, const struct harness_case *cases)
 {
 	Suite *suite = suite_create(name);

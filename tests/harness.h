@@ -38,6 +38,9 @@ noreturn void harness_skip(const char *why);
 /* harness_helper() - the path of a program built beside the tests, for exec. Static buffer. */
 char *harness_helper(const char *name);
 
+/* harness_temporary() - a template of that name for mkdtemp() and the like, in $TMPDIR. Static buffer. */
+char *harness_temporary(const char *name);
+
 #define assert_ok(call)                                                                            \
 	do {                                                                                       \
 		long rc_ = (long)(call);                                                           \

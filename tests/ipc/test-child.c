@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <malloc.h>
 #include <sched.h>
 #include <signal.h>
@@ -80,7 +81,7 @@ END_TEST
 /* Two directories; what the first has under the name of true(1) is no program. */
 START_TEST(a_program_that_is_found_but_is_none_ends_the_search)
 {
-	char directory[] = "/tmp/peal-XXXXXX", file[64], path[64];
+	char *directory = harness_temporary("peal-XXXXXX"), file[PATH_MAX], path[PATH_MAX];
 	struct peal_child *child = NULL;
 	int fd;
 

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -367,11 +368,11 @@ END_TEST
 
 /* --- Where the program is ------------------------------------------------------------------ */
 
-static char directory[] = "/tmp/peal-spawn-XXXXXX";
+static char *directory;
 
 static char *in_directory(const char *name)
 {
-	static char path[128];
+	static char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s/%s", directory, name);
 	return path;
@@ -389,7 +390,8 @@ static void make_file(const char *name, mode_t mode)
 /* bad/: a file that may not be executed; good/: the guest under that name; plain: no directory. */
 static void make_directory(void)
 {
-	ck_assert_ptr_nonnull(mkdtemp(directory));
+	directory = mkdtemp(harness_temporary("peal-spawn-XXXXXX"));
+	ck_assert_ptr_nonnull(directory);
 	ck_assert_int_eq(mkdir(in_directory("bad"), 0700), 0);
 	ck_assert_int_eq(mkdir(in_directory("good"), 0700), 0);
 	make_file("bad/peal-guest", 0600);
@@ -420,7 +422,7 @@ START_TEST(a_name_without_slash_is_looked_for_in_path)
 	ck_assert_int_eq(exit_of(ARGV("peal-guest", "exit", "5"), NULL, 0, NULL), 5);
 	/* Found, but not a program: that is said, rather than that the last directory has none. */
 	*strrchr(path, ':') = '\0';
-	snprintf(path + strlen(path), 64, ":%s/none", directory);
+	snprintf(path + strlen(path), sizeof(path) - strlen(path), ":%s/none", directory);
 	setenv("PATH", path, 1);
 	assert_fails(peal_spawn_fds(&child, ARGV("peal-guest"), NULL, 0, NULL), EACCES,
 		     "starting 'peal-guest': Permission denied");

@@ -147,11 +147,12 @@ START_TEST(a_file_of_an_anonymous_name_is_none)
 	/* As many bytes before the name as there are in "anon_inode:". */
 	char path[] = "/tmp/XXXXXX[eventfd]";
 	int fd = mkostemps(path, strlen("[eventfd]"), O_CLOEXEC);
+	bool is_anon = peal_fd_is_anon(fd, "[eventfd]");
 
+	unlink(path);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_uint_eq(strlen(path), strlen("anon_inode:[eventfd]"));
-	ck_assert(!peal_fd_is_anon(fd, "[eventfd]"));
-	unlink(path);
+	ck_assert(!is_anon);
 	close(fd);
 }
 END_TEST
