@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
 
 import lists
@@ -49,6 +50,28 @@ def cases_of(root, program):
 
 
 sessions = set()
+stopped = threading.Event()
+
+
+class Stopped(Exception):
+    """The run ends early: nothing is started any more."""
+
+
+def start(command, **options):
+    """In a session of its own, so that all that it starts can be found."""
+    if stopped.is_set():
+        raise Stopped
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, **options)
+    sessions.add(process.pid)
+    return process
+
+
+def finish(command, **options):
+    """(status, output) of a command that ends by itself."""
+    process = start(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+    output, _ = process.communicate()
+    sessions.discard(process.pid)
+    return process.returncode, output
 
 
 def end_session(session):
@@ -64,6 +87,7 @@ def end_session(session):
 
 
 def end_all():
+    stopped.set()
     for session in list(sessions):
         end_session(session)
 
@@ -71,7 +95,11 @@ def end_all():
 class Tree:
     def __init__(self, root, place, options):
         self.root, self.place, self.build = root, place, place / 'build'
+        self.without = place / 'build-without'  # what is built here never has a mutant
         self.options = options
+        # What is killed leaves its temporary files.
+        self.environment = {name: value for name, value in os.environ.items() if name != 'PEAL_TALLY'}
+        self.environment['TMPDIR'] = str(place / 'tmp')
         self.source, self.broken, self.programs = None, None, []
 
     def __str__(self):
@@ -80,20 +108,22 @@ class Tree:
     def prepare(self, programs):
         shutil.copytree(self.root, self.place,
                         ignore=shutil.ignore_patterns('build*', '.git', '__pycache__', 'docs'))
+        (self.place / 'tmp').mkdir()
         self.programs = sorted(programs)
         # Compiling is most of the work, and what is left out is as visible at -O1.
         setup = ['meson', 'setup', self.build, self.place, '-Dexamples=false', '-Dbench=disabled',
                  '-Doptimization=1', '-Ddebug=false'] + self.options
         if self.programs:
-            self.run_quietly(setup) and self.compile(self.programs)
+            if self.run_quietly(setup) and self.compile(self.programs):
+                shutil.copytree(self.build, self.without, symlinks=True)
 
     def run_quietly(self, command):
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        status, output = finish(command, env=self.environment)
         self.broken = None
-        if done.returncode != 0:
-            errors = [line for line in done.stdout.splitlines() if 'error' in line]
-            self.broken = '\n'.join(errors[:3]) or done.stdout[-500:]
-        return done.returncode == 0
+        if status != 0:
+            errors = [line for line in output.splitlines() if 'error' in line]
+            self.broken = '\n'.join(errors[:3]) or output[-500:]
+        return status == 0
 
     def compile(self, programs):
         names = {target_of(self.root, name) for name in programs}
@@ -114,17 +144,15 @@ class Tree:
         if path.read_text() != text:
             path.write_text(text)
 
-    def run_test(self, program, case, limit):
+    def run_test(self, build, program, case, limit):
         """passed, failed, skipped or hung; how; seconds."""
         tally, output = self.place / 'tally', self.place / 'output'
         tally.write_text('')
-        environment = dict(os.environ, CK_RUN_CASE=case, PEAL_TALLY=str(tally))
+        environment = dict(self.environment, CK_RUN_CASE=case, PEAL_TALLY=str(tally))
         begin = time.monotonic()
         with output.open('wb') as out:
-            test = subprocess.Popen([self.build / target_of(self.root, program)],
-                                    stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                    env=environment, start_new_session=True)
-            sessions.add(test.pid)
+            test = start([build / target_of(self.root, program)], stdout=out, stderr=out,
+                         env=environment)
             try:
                 test.wait(limit)
                 hung = False
@@ -140,12 +168,11 @@ class Tree:
 
     def run_model(self, name, case):
         script = self.root / 'tests/model/run.sh'
-        done = subprocess.run([script, self.root, os.environ.get('CC', 'cc'), name, f'^{case}$'],
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              env={k: v for k, v in os.environ.items() if k != 'PEAL_TALLY'})
-        line = next((line for line in done.stdout.splitlines() if case in line), done.stdout[-300:])
+        status, output = finish([script, self.root, os.environ.get('CC', 'cc'), name, f'^{case}$'],
+                                env=self.environment)
+        line = next((line for line in output.splitlines() if case in line), output[-300:])
         found = re.search(rf'{case} +(\w+) +(\d+) states', line)
-        if done.returncode != 0 or not found:
+        if status != 0 or not found:
             return 'SURVIVED', line
         return 'caught', f'the search finds {found[1]}'
 
@@ -154,22 +181,21 @@ class Tree:
         if not self.run_quietly(['ninja', '-C', self.build, '-j1', 'tests/explore/libexplore.a']):
             return 'SURVIVED', self.broken
         script = self.root / 'tests/explore/run.sh'
-        done = subprocess.run([script, self.root, os.environ.get('CC', 'cc'),
-                               self.build / 'tests/explore/libexplore.a', 'mutants', f'^{name}$'],
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              env={k: v for k, v in os.environ.items() if k != 'PEAL_TALLY'})
-        found = re.search(r'%s +(\w+) +\d+ states' % name, done.stdout)
-        if done.returncode != 0 or not found:
-            return 'SURVIVED', done.stdout[-300:]
+        status, output = finish([script, self.root, os.environ.get('CC', 'cc'),
+                                 self.build / 'tests/explore/libexplore.a', 'mutants', f'^{name}$'],
+                                env=self.environment)
+        found = re.search(r'%s +(\w+) +\d+ states' % name, output)
+        if status != 0 or not found:
+            return 'SURVIVED', output[-300:]
         return 'caught', f'the exploration finds {found[1]}'
 
     def run_genmc(self, case):
         tool = os.environ.get('GENMC', 'genmc')
         if not shutil.which(tool):
             return 'skipped', 'GenMC is not installed'
-        done = subprocess.run([self.root / 'tests/model/genmc/run.sh', f'^{case}$'], text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        return 'caught' if done.returncode == 0 else 'SURVIVED', done.stdout.splitlines()[-1]
+        status, output = finish([self.root / 'tests/model/genmc/run.sh', f'^{case}$'],
+                                env=self.environment)
+        return 'caught' if status == 0 else 'SURVIVED', output.splitlines()[-1]
 
 
 def verdict(counts, status, output):
