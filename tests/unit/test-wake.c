@@ -569,6 +569,14 @@ START_TEST(what_ends_a_sleep_is_ready)
 	give_one(w.side);
 	ck_assert(is_ready(w.side));
 	ring_close(&f);
+	/* A false word that it sees itself. */
+	w = open_waiter(_i);
+	if (w.side == CONSUMER)
+		*peal_word_at(&f.tx, f.tx.tail) = 1;
+	else
+		f.guest_rw.header->head = f.tx.tail + f.variant.align;
+	ck_assert(is_ready(w.side));
+	ring_close(&f);
 	/* A ring that broke, since the next call must say so. */
 	w = open_waiter(_i);
 	w.bell->on_wait = write_false_word;
@@ -997,6 +1005,30 @@ START_TEST(a_record_that_comes_while_spinning_costs_no_sleep)
 }
 END_TEST
 
+static void *lie_soon(void *unused)
+{
+	const struct timespec soon = {.tv_nsec = 2000000};
+
+	nanosleep(&soon, NULL);
+	peal_store_release(&f.guest_rw.header->head, f.tx.tail + f.variant.align);
+	return unused;
+}
+
+START_TEST(a_false_head_ends_the_spin)
+{
+	void *payload;
+	pthread_t liar;
+
+	open_spinning_long(UINT64_C(3600000) * MILLISECOND);
+	fill_ring(&f);
+	ck_assert_int_eq(pthread_create(&liar, NULL, lie_soon, NULL), 0);
+	assert_fails(peal_reserve_wait(&f.tx, 8, &payload, PEAL_FOREVER), EPROTO, "wrote a");
+	ck_assert_uint_eq(f.host_rw.header->space_wait, 0); /* not even armed */
+	pthread_join(liar, NULL);
+	ring_close(&f);
+}
+END_TEST
+
 START_TEST(a_little_room_is_spun_for_more_but_not_slept_for)
 {
 	const uint64_t budget = 20 * MILLISECOND;
@@ -1306,6 +1338,7 @@ int main(void)
 			{a_peer_on_this_processor_is_not_spun_for, 0},
 			{a_lone_record_is_not_staggered_however_large, 0},
 			{only_a_stream_is_staggered, 0},
+			{a_false_head_ends_the_spin, 0},
 			{a_little_room_is_spun_for_more_but_not_slept_for, 0},
 			{a_large_room_is_spun_for_as_a_whole, 0},
 			{asleep_exactly_what_is_needed_decides, RING_VARIANTS},
