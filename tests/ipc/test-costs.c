@@ -103,23 +103,22 @@ static void *send_soon(void *here)
 	return NULL;
 }
 
-/* The spin would last a second. It ends with what it finds: what is reported once is not found again;
+/* The spin would last an hour. It ends with what it finds: what is reported once is not found again;
  * and with what wakes another watch, where asking for that is free. */
 START_TEST(a_spin_ends_with_what_it_finds)
 {
 	struct peal_poller *poller = make_poller(BACKEND(_i), 1000000);
 	struct here here, other;
 	pthread_t sender;
-	uint64_t begin;
 
 	open_here(&here, _i, poller);
 	open_here(&other, _i, poller);
+	poller->pace.spin_cap_ns = 3600 * 1000 * MS;
 	poller->pace.spin_ns = 0;
 	for (int i = 0; i < 3; i++)
 		expect_nothing(poller);
 	watch_anew(&here, poller, PEAL_WATCH_ONCE);
 	poller->pace.spin_ns = poller->pace.spin_cap_ns;
-	begin = cpu_time();
 	ck_assert_int_eq(pthread_create(&sender, NULL, send_soon, &here), 0);
 	expect(poller, PEAL_EVENT_DATA, &here);
 	pthread_join(sender, NULL);
@@ -131,7 +130,6 @@ START_TEST(a_spin_ends_with_what_it_finds)
 		expect(poller, PEAL_EVENT_DATA, &other);
 		pthread_join(sender, NULL);
 	}
-	ck_assert_uint_lt(cpu_time() - begin, 500 * MS);
 	close_here(&here);
 	close_here(&other);
 	peal_poller_close(poller);
