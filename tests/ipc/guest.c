@@ -223,6 +223,12 @@ static void before_attach(int argc)
 		_exit((int)number(2));
 	if (strcmp(arguments[1], "abort-before") == 0)
 		abort();
+	/* As slowly as a large process ends: its descriptors are gone long before. */
+	if (strcmp(arguments[1], "hang-up-and-abort") == 0) {
+		close_range(3, ~0U, 0);
+		nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+		abort();
+	}
 	if (strcmp(arguments[1], "sleep-before") == 0)
 		stall();
 	if (strcmp(arguments[1], "probe") != 0)

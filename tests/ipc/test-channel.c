@@ -143,6 +143,18 @@ START_TEST(a_guest_that_crashes_early_is_described)
 }
 END_TEST
 
+START_TEST(a_guest_that_hangs_up_first_is_waited_for)
+{
+	struct peal_channel *channel = make(_i);
+	struct peal_child *child = spawn(channel, "hang-up-and-abort", "");
+
+	assert_fails(peal_child_wait_ready(child, channel, PEAL_FOREVER), EPIPE,
+		     "killed by signal 6 (Aborted) before it attached");
+	peal_channel_close(channel);
+	peal_child_free(child);
+}
+END_TEST
+
 START_TEST(a_guest_that_takes_its_time_is_waited_for_in_vain)
 {
 	struct peal_channel *channel = make(_i);
@@ -648,6 +660,7 @@ int main(void)
 			{a_failed_exec_says_so_and_can_be_tried_again, CONFIGS},
 			{a_guest_that_exits_early_is_described, CONFIGS},
 			{a_guest_that_crashes_early_is_described, CONFIGS},
+			{a_guest_that_hangs_up_first_is_waited_for, CONFIGS},
 			{a_guest_that_takes_its_time_is_waited_for_in_vain, CONFIGS},
 			{a_channel_has_one_guest, CONFIGS},
 			{what_was_sent_before_the_guest_came_waits_for_it, CONFIGS},

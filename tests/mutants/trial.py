@@ -113,9 +113,8 @@ class Tree:
         # Compiling is most of the work, and what is left out is as visible at -O1.
         setup = ['meson', 'setup', self.build, self.place, '-Dexamples=false', '-Dbench=disabled',
                  '-Doptimization=1', '-Ddebug=false'] + self.options
-        if self.programs:
-            if self.run_quietly(setup) and self.compile(self.programs):
-                shutil.copytree(self.build, self.without, symlinks=True)
+        if self.run_quietly(setup) and self.programs and self.compile(self.programs):
+            shutil.copytree(self.build, self.without, symlinks=True)
 
     def run_quietly(self, command):
         status, output = finish(command, env=self.environment)
