@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 #include "channel/channel.h"
@@ -86,4 +88,19 @@ void owe_a_bell(struct here *here)
 		assert_ok(peal_release(rx));
 	ck_assert_int_eq(peal_arm_data(rx), 0);
 	assert_ok(peal_send(peal_tx(here->host), "12345678", 8, 0, PEAL_TRY));
+}
+
+struct peal_child *start_child(void)
+{
+	char *argv[] = {strdupa("/bin/sleep"), strdupa("1000"), NULL};
+	struct peal_child *child;
+
+	assert_ok(peal_spawn_fds(&child, argv, NULL, 0, NULL));
+	return child;
+}
+
+void end_child(struct peal_child *child)
+{
+	assert_ok(peal_child_kill(child, SIGKILL));
+	assert_ok(peal_child_wait(child, PEAL_FOREVER, NULL));
 }

@@ -39,4 +39,8 @@ int64_t bells_at(const struct here *here);
 /* A guest that sleeps, and a host that has something for it. */
 void owe_a_bell(struct here *here);
 
+/* A child that does nothing until it is ended. */
+struct peal_child *start_child(void);
+void end_child(struct peal_child *child);
+
 #endif

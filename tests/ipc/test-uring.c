@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -19,12 +18,9 @@
 #include "ipc/here.h"
 #include "ipc/ipc.h"
 #include "poller/poller.h"
-#include "refuse.h"
 
 /* Both doorbells, both barriers. */
 #define CONFIGS_HERE 4
-/* More than fit into the queue of those that are to be handed over. */
-#define MANY         200
 /* More than fit into the queue of completions. */
 #define TOO_MANY     5000
 
@@ -33,23 +29,7 @@ enum { OP_PIDFD = 1, OP_OTHER = 2 };
 
 /* --- What the kernel says -------------------------------------------------------------------- */
 
-static int submits, submits_to_fail, submit_error;
-static unsigned int completed; /* by the last one */
 static int sleeps;
-
-int io_uring_submit(struct io_uring *ring)
-{
-	int rc;
-
-	submits++;
-	if (submits_to_fail > 0) {
-		submits_to_fail--;
-		return -submit_error;
-	}
-	rc = io_uring_submit_and_wait(ring, 0);
-	completed = io_uring_cq_ready(ring);
-	return rc;
-}
 
 int io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe **cqe,
 				     unsigned int count, struct __kernel_timespec *time,
@@ -69,27 +49,6 @@ int io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe 
 static struct peal_poller *make(void)
 {
 	return make_poller(PEAL_POLLER_IO_URING, PEAL_SPIN_NEVER);
-}
-
-static struct peal_child *start_child(void)
-{
-	char *argv[] = {strdupa("/bin/sleep"), strdupa("1000"), NULL};
-	struct peal_child *child;
-
-	assert_ok(peal_spawn_fds(&child, argv, NULL, 0, NULL));
-	return child;
-}
-
-static void end_child(struct peal_child *child)
-{
-	assert_ok(peal_child_kill(child, SIGKILL));
-	assert_ok(peal_child_wait(child, PEAL_FOREVER, NULL));
-}
-
-static void watch_often(struct peal_poller *poller, struct peal_child *child, int times)
-{
-	for (int i = 0; i < times; i++)
-		assert_ok(peal_poller_watch_child(poller, child, child, NULL));
 }
 
 /* A channel whose peer is, as far as pidfds go, this child. */
@@ -218,31 +177,6 @@ START_TEST(nothing_is_to_be_asked_for_what_was_removed)
 }
 END_TEST
 
-/* A socket's completes in the call that it goes along with, an eventfd is rung before. */
-START_TEST(a_batched_bell_that_was_rung_completes_nothing)
-{
-	struct peal_poller *poller = make();
-	struct here here;
-
-	open_here(&here, _i, poller);
-	watch_anew(&here, poller, PEAL_WATCH_BATCH_WAKES);
-	for (int i = 0; i < 3; i++)
-		expect_nothing(poller);
-	for (int i = 0; i < 3; i++) {
-		owe_a_bell(&here);
-		ck_assert_int_eq(bells_at(&here), 0);
-		completed = 0;
-		assert_ok(peal_poller_flush(poller));
-		ck_assert_int_eq(bells_at(&here), 1);
-		if (here.host->bells[TO_GUEST].doorbell.kind == PEAL_DOORBELL_EVENTFD ||
-		    poller->ring.features & IORING_FEAT_CQE_SKIP)
-			ck_assert_uint_eq(completed, 0);
-	}
-	close_here(&here);
-	peal_poller_close(poller);
-}
-END_TEST
-
 static void *wake_soon(void *poller)
 {
 	nanosleep(&(struct timespec){.tv_nsec = 20 * 1000000}, NULL);
@@ -267,87 +201,14 @@ END_TEST
 
 /* --- Where the kernel lacks something -------------------------------------------------------- */
 
-START_TEST(what_can_not_be_handed_over_for_a_moment_is_handed_over_again)
-{
-	const int errors[] = {EINTR, EBUSY, EAGAIN};
-	struct peal_poller *poller = make();
-	struct here here;
-
-	open_here(&here, 0, poller);
-	submit_error = errors[_i];
-	for (int i = 0; i < 3; i++) {
-		for (int k = 0; k < 3; k++)
-			expect_nothing(poller);
-		watch_anew(&here, poller, 0);
-		submits_to_fail = 3;
-		submits = 0;
-		ck_assert_int_eq(peal_poller_arm(poller), 0);
-		ck_assert_int_gt(submits, 3);
-		send_here(&here);
-		expect(poller, PEAL_EVENT_DATA, &here);
-		receive_here(&here);
-	}
-	close_here(&here);
-	peal_poller_close(poller);
-}
-END_TEST
-
-/* It is told; and once it is over, nothing that was to be asked has been forgotten. */
-START_TEST(what_could_not_be_asked_for_is_told_and_asked_for_later)
-{
-	struct peal_poller *poller = make();
-	struct peal_child *child = start_child();
-	struct peal_event event;
-
-	watch_often(poller, child, MANY);
-	submit_error = ENOMEM;
-	submits_to_fail = 1;
-	assert_fails(peal_poller_wait(poller, &event, 1, PEAL_TRY), ENOMEM, "asking an io_uring");
-	ck_assert_int_eq(submits_to_fail, 0);
-	expect_nothing(poller);
-	end_child(child);
-	for (int i = 0; i < MANY; i++)
-		ck_assert_int_eq(peal_poller_wait(poller, &event, 1, PEAL_FOREVER), 1);
-	expect_nothing(poller);
-	peal_poller_close(poller);
-	peal_child_free(child);
-}
-END_TEST
-
-/* The queue is full, and nothing more can be handed over: then nothing is cancelled. */
-START_TEST(a_removal_that_can_not_be_asked_for_ends)
-{
-	struct peal_poller *poller = make();
-	struct peal_child *child = start_child();
-	struct peal_watch *watch;
-	struct peal_event event;
-	struct here here;
-
-	open_here(&here, _i, poller);
-	for (int i = 0; i < 3; i++)
-		expect_nothing(poller);
-	ck_assert(here.watch->bell_asked);
-	watch_often(poller, child, MANY);
-	refuse_all(SYS_io_uring_enter, EPERM);
-	assert_fails(peal_poller_wait(poller, &event, 1, PEAL_TRY), EPERM, "asking an io_uring");
-	watch = here.watch;
-	peal_watch_remove(watch);
-	here.watch = NULL;
-	ck_assert_ptr_eq(poller->held, watch);
-	close_here(&here);
-	peal_poller_close(poller);
-	end_child(child);
-	peal_child_free(child);
-}
-END_TEST
-
 START_TEST(completions_that_did_not_fit_are_told)
 {
 	struct peal_poller *poller = make();
 	struct peal_child *child = start_child();
 	struct peal_event event;
 
-	watch_often(poller, child, TOO_MANY);
+	for (int i = 0; i < TOO_MANY; i++)
+		assert_ok(peal_poller_watch_child(poller, child, child, NULL));
 	expect_nothing(poller);
 	end_child(child);
 	for (int i = 0; i < TOO_MANY;) {
@@ -395,11 +256,7 @@ int main(void)
 			{the_end_of_a_peer_is_one_completion, CONFIGS_HERE},
 			{a_wake_is_one_completion, CONFIGS_HERE},
 			{nothing_is_to_be_asked_for_what_was_removed, CONFIGS_HERE},
-			{a_batched_bell_that_was_rung_completes_nothing, CONFIGS_HERE},
 			{who_sleeps_for_ever_sleeps_once, 0},
-			{what_can_not_be_handed_over_for_a_moment_is_handed_over_again, 3},
-			{what_could_not_be_asked_for_is_told_and_asked_for_later, 0},
-			{a_removal_that_can_not_be_asked_for_ends, CONFIGS_HERE},
 			{completions_that_did_not_fit_are_told, 0},
 			{a_forked_child_shares_no_io_uring, 0},
 			HARNESS_END,
