@@ -134,7 +134,7 @@ class Run:
             return self.count(mutant, 'ERROR', f'does not compile: {tree.broken}')
         hangs = mutant.kind == 'hangs'
         for attempt in range(1, TRIES + 1):
-            limit = (5 if hangs else 120) + 10 * seconds
+            limit = (5 if hangs else 120) + 6 * seconds
             verdict, how = self.run_with(tree, test, limit)
             if verdict != 'passed':
                 break
