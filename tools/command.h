@@ -30,6 +30,7 @@ struct command {
 };
 
 extern const struct command command_bench;
+extern const struct command command_doctor;
 
 /* Stable, and documented in docs/man/peal.1.scd. */
 enum status {

@@ -11,6 +11,7 @@
 
 static const struct command *const commands[] = {
 	&command_bench,
+	&command_doctor,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
