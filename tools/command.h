@@ -31,6 +31,7 @@ struct command {
 
 extern const struct command command_bench;
 extern const struct command command_doctor;
+extern const struct command command_run;
 
 /* Stable, and documented in docs/man/peal.1.scd. */
 enum status {

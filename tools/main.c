@@ -2,14 +2,18 @@
 /*
  * main.c - the subcommands of `peal`, one a line of the table.
  */
+#define _GNU_SOURCE
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <peal/base.h>
 
 #include "command.h"
 
 static const struct command *const commands[] = {
+	&command_run,
 	&command_bench,
 	&command_doctor,
 };
@@ -86,8 +90,22 @@ static int dispatch(int argc, char **argv)
 			   *word == '-' ? "option" : "command", word);
 }
 
+/* Were one of the standard streams closed, something of ours would get its number. What stands in for it
+ * fails as a closed one does. */
+static void fill_standard_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_PATH | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
+	fill_standard_streams();
 	/* A reader that goes away is an error of write(2), after which there may be a guest to end. */
 	signal(SIGPIPE, SIG_IGN);
 	return finish_output(dispatch(argc, argv));

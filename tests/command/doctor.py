@@ -172,7 +172,7 @@ def colour_is_for_terminals_that_want_it():
 
 @case
 def its_own_guest_is_nobody_else_s():
-    assert 'names no' in one_line(peal('doctor', '--guest', status=2).stderr)
+    assert 'no --segment-fd' in one_line(peal('doctor', '--guest', status=2).stderr)
 
 
 finish()

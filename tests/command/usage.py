@@ -3,6 +3,7 @@
 
 usage: usage.py PEAL
 """
+import os
 import re
 import subprocess
 
@@ -69,6 +70,14 @@ def a_full_device_is_an_error():
         done = subprocess.run([PEAL, '--version'], stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 1
     assert 'No space left' in one_line(done.stderr)
+
+
+@case
+def a_closed_stream_is_an_error_and_nobody_else_s_number():
+    done = peal('doctor', status=1, preexec_fn=lambda: os.close(1))
+    assert 'Bad file descriptor' in one_line(done.stderr)
+    assert peal('doctor', status=0, preexec_fn=lambda: os.close(2)).stdout.startswith(b'Peal ')
+    assert peal('doctor', status=0, preexec_fn=lambda: os.close(0)).stdout.startswith(b'Peal ')
 
 
 finish()

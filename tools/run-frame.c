@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "run.h"
+
+/* How much is read and written at once, where records are small. */
+#define CHUNK ((size_t)256 << 10)
+
+/* Length and record, or record and end of line. */
+#define LENGTH_BYTES 4
+
+int stream_open(struct stream *stream, int fd, enum framing framing, size_t record_max)
+{
+	struct stat st;
+
+	*stream = (struct stream){.fd = fd, .framing = framing};
+	stream->is_file = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+	stream->room = record_max + LENGTH_BYTES;
+	stream->size = stream->room + CHUNK;
+	stream->buffer = malloc(stream->size);
+	return stream->buffer ? 0 : -ENOMEM;
+}
+
+void stream_close(struct stream *stream)
+{
+	free(stream->buffer);
+	stream->buffer = NULL;
+}
+
+static void move_down(struct stream *stream)
+{
+	memmove(stream->buffer, stream->buffer + stream->begin, stream->end - stream->begin);
+	stream->end -= stream->begin;
+	stream->begin = 0;
+}
+
+void stream_cut(struct stream *stream)
+{
+	stream->at_end = true;
+	stream->begin = stream->end = stream->scanned = 0;
+}
+
+int stream_fill(struct stream *stream)
+{
+	ssize_t got;
+
+	move_down(stream);
+	got = read(stream->fd, stream->buffer + stream->end, stream->size - stream->end);
+	if (got < 0)
+		return errno == EINTR || errno == EAGAIN ? 0 : -errno;
+	stream->at_end = got == 0;
+	stream->end += (size_t)got;
+	return 0;
+}
+
+static uint32_t load_length(const unsigned char *at)
+{
+	return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
+	       (uint32_t)at[3] << 24;
+}
+
+static int next_of_length(struct stream *stream, size_t max, const void **data, size_t *size)
+{
+	const unsigned char *at = stream->buffer + stream->begin;
+	size_t left = stream->end - stream->begin;
+
+	if (left == 0)
+		return 0;
+	if (left >= LENGTH_BYTES && load_length(at) > max)
+		return -EMSGSIZE;
+	if (left < LENGTH_BYTES || left - LENGTH_BYTES < load_length(at))
+		return stream->at_end ? -ENODATA : 0;
+	*data = at + LENGTH_BYTES;
+	*size = load_length(at);
+	return 1;
+}
+
+static int next_line(struct stream *stream, size_t max, const void **data, size_t *size)
+{
+	const unsigned char *at = stream->buffer + stream->begin, *found;
+	size_t left = stream->end - stream->begin;
+
+	found = memchr(at + stream->scanned, '\n', left - stream->scanned);
+	stream->scanned = found ? (size_t)(found - at) : left;
+	if (stream->scanned > max)
+		return -EMSGSIZE;
+	/* The last line may lack its end. */
+	if (!found && (!stream->at_end || left == 0))
+		return 0;
+	*data = at;
+	*size = stream->scanned;
+	return 1;
+}
+
+int stream_next(struct stream *stream, size_t max, const void **data, size_t *size)
+{
+	if (stream->framing == FRAMING_LENGTH)
+		return next_of_length(stream, max, data, size);
+	return next_line(stream, max, data, size);
+}
+
+void stream_take(struct stream *stream)
+{
+	size_t size = stream->scanned;
+
+	if (stream->framing == FRAMING_LENGTH) {
+		size = load_length(stream->buffer + stream->begin);
+		stream->begin += LENGTH_BYTES + size;
+	} else {
+		stream->begin += size;
+		/* Its end, which the last line may lack. */
+		stream->begin += stream->begin < stream->end;
+	}
+	stream->scanned = 0;
+	stream->records++;
+	stream->bytes += size;
+}
+
+bool stream_has_room(struct stream *stream)
+{
+	if (stream->size - stream->end < stream->room)
+		move_down(stream);
+	return stream->size - stream->end >= stream->room;
+}
+
+void stream_add(struct stream *stream, const void *data, size_t size)
+{
+	unsigned char *at = stream->buffer + stream->end;
+
+	if (stream->framing == FRAMING_LENGTH) {
+		for (int i = 0; i < LENGTH_BYTES; i++)
+			at[i] = (unsigned char)(size >> 8 * i);
+		memcpy(at + LENGTH_BYTES, data, size);
+		stream->end += LENGTH_BYTES + size;
+	} else {
+		memcpy(at, data, size);
+		at[size] = '\n';
+		stream->end += size + 1;
+	}
+	stream->records++;
+	stream->bytes += size;
+}
+
+bool stream_is_empty(const struct stream *stream)
+{
+	return stream->begin == stream->end;
+}
+
+int stream_flush(struct stream *stream)
+{
+	struct pollfd ready = {.fd = stream->fd, .events = POLLOUT};
+
+	while (!stream_is_empty(stream)) {
+		size_t size = stream->end - stream->begin;
+		ssize_t written;
+
+		/* What is writable takes so much without blocking us, whom a signal could not wake then.
+		 * O_NONBLOCK is not ours to set: others write there too. */
+		if (!stream->is_file && size > PIPE_BUF)
+			size = PIPE_BUF;
+		if (!stream->is_file && poll(&ready, 1, 0) != 1)
+			return 0;
+		written = write(stream->fd, stream->buffer + stream->begin, size);
+		if (written < 0)
+			return errno == EINTR || errno == EAGAIN ? 0 : -errno;
+		stream->begin += (size_t)written;
+	}
+	stream->begin = stream->end = 0;
+	return 0;
+}
