@@ -29,35 +29,49 @@ static const char help[] =
 	"Example: how long is a round trip here?\n"
 	"  peal bench --quick --only rtt,peal\n";
 
-/* In the build tree: ../bench beside the directory of this program. */
-static bool find_built(char *path, size_t size)
+/* The same places whether it was installed, installed into a directory of a packager's, or only built:
+ * those from the directory of this program are tried first. */
+static const char *const places[] = {
+	"../bench/peal-bench", /* in the build tree */
+	"../" PEAL_LIBEXEC "/peal-bench",
+	PEAL_PREFIX "/" PEAL_LIBEXEC "/peal-bench",
+};
+
+/* Return: 0 with the program's @path, or STATUS_NO_PROGRAM after a complaint. */
+static int find_bench(char *path, size_t size)
 {
 	char self[PATH_MAX];
 	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
-	if (length < 0)
-		return false;
-	self[length] = '\0';
-	snprintf(path, size, "%s/../bench/peal-bench", dirname(self));
-	return access(path, X_OK) == 0;
+	self[length < 0 ? 0 : length] = '\0';
+	dirname(self);
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		if (*places[i] == '/')
+			snprintf(path, size, "%s", places[i]);
+		else
+			snprintf(path, size, "%s/%s", self, places[i]);
+		if (access(path, F_OK) == 0)
+			return 0;
+	}
+	complain("there is no %s: this peal was built without its benchmarks; meson configure "
+		 "-Dbench=enabled",
+		 path);
+	return STATUS_NO_PROGRAM;
 }
 
 static int run(int argc, char **argv)
 {
-	char path[PATH_MAX + 32];
+	char path[2 * PATH_MAX];
+	int rc = find_bench(path, sizeof(path));
 
 	(void)argc;
-	if (!find_built(path, sizeof(path)))
-		snprintf(path, sizeof(path), "%s", PEAL_BENCH);
+	if (rc != 0)
+		return rc;
+	/* As it would be without us. */
 	signal(SIGPIPE, SIG_DFL);
 	execv(path, argv);
-	if (errno == ENOENT)
-		complain("%s is not there: this peal was built without its benchmarks "
-			 "(-Dbench=enabled builds them)",
-			 path);
-	else
-		complain("%s: %s", path, strerror(errno));
-	return errno == ENOENT ? STATUS_NO_PROGRAM : STATUS_NO_EXEC;
+	complain("%s: %s", path, strerror(errno));
+	return STATUS_NO_EXEC;
 }
 
 const struct command command_bench = {

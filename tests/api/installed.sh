@@ -48,4 +48,19 @@ check "a host with a poller builds, static" builds_static_host
 check "it runs, static" "$work/host"
 check "it builds without optimisation" builds "$work/quick-O0" -O0 "-L$libdir"
 check "it runs, -O0" says_hello "$work/quick-O0"
+
+# The command, where it was built, and what it finds beside it.
+if [ -x "$build/tools/peal" ]; then
+	peal=$(find "$work" -path '*/bin/peal')
+	LD_LIBRARY_PATH=$libdir
+	export LD_LIBRARY_PATH
+	check "the command runs" "$peal" doctor
+	if [ -x "$build/bench/peal-bench" ]; then
+		check "it finds its benchmarks" "$peal" bench --list
+	else
+		skip "it finds its benchmarks" "built without bench"
+	fi
+else
+	skip "the command runs" "built without tools"
+fi
 finish

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+"""peal bench is peal-bench, where that was built, and says so where it was not.
+
+usage: bench.py PEAL
+"""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+
+from command import BUILD, PEAL, Skip, case, finish, one_line, peal
+
+BENCH = os.path.join(BUILD, 'bench', 'peal-bench')
+
+
+def must_be_built():
+    if not os.path.exists(BENCH):
+        raise Skip('built without bench')
+
+
+@case
+def it_is_peal_bench():
+    must_be_built()
+    assert peal('bench', '--list').stdout == subprocess.run([BENCH, '--list'], stdout=subprocess.PIPE,
+                                                            check=True).stdout
+    assert b'usage: peal-bench' in peal('bench', '--help').stdout
+
+
+@case
+def it_measures():
+    must_be_built()
+    with tempfile.TemporaryDirectory() as directory:
+        file = os.path.join(directory, 'result.json')
+        done = peal('bench', '--smoke', '--only', 'spawn,onecpu,peal', '--json', file)
+        assert b'Peal' in done.stdout
+        with open(file, encoding='utf-8') as report:
+            assert {'spawn', 'onecpu'} <= {row['bench'] for row in json.load(report)['results']}
+
+
+@case
+def its_errors_are_its_own():
+    must_be_built()
+    assert b'no-such-bench' in peal('bench', '--only', 'no-such-bench', status=2).stderr
+
+
+@case
+def it_has_the_signals_that_it_would_have():
+    must_be_built()
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([PEAL, 'bench', '--list'], stdout=write, check=False)
+    os.close(write)
+    assert done.returncode == -signal.SIGPIPE, done.returncode
+
+
+@case
+def without_it_that_is_said():
+    with tempfile.TemporaryDirectory() as directory:
+        alone = shutil.copy(PEAL, directory)
+        libraries = os.path.join(BUILD, 'src')
+        done = subprocess.run([alone, 'bench', '--list'], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              env={**os.environ, 'LD_LIBRARY_PATH': libraries}, check=False)
+    if done.returncode == 0:
+        raise Skip('a peal-bench is installed on this machine')
+    assert done.returncode == 127 and done.stdout == b''
+    assert '-Dbench=enabled' in one_line(done.stderr)
+
+
+finish()
