@@ -79,8 +79,7 @@ static void look_at_memfd(struct finding *finding)
 		miss(finding, "Peal shares no memory that others could write",
 		     "docs/guarantees.md");
 	} else {
-		doctor_found(finding,
-			     "memory that only one process can write, F_SEAL_FUTURE_WRITE");
+		doctor_found(finding, "only its owner can write it: F_SEAL_FUTURE_WRITE");
 	}
 	close(fd);
 }

@@ -33,8 +33,8 @@ static const char help[] =
 	"\n"
 	"Exit status: 0 if a channel works here, 1 if it does not.\n"
 	"\n"
-	"Example: what does a container take away?\n"
-	"  docker run --rm -v /usr/local:/usr/local debian:12 peal doctor\n";
+	"Example: what is not as it should be?\n"
+	"  peal doctor | grep -v ^ok\n";
 
 static const char *const health_names[] = {"ok", "fallback", "missing"};
 static const enum colour health_colours[] = {COLOUR_GREEN, COLOUR_YELLOW, COLOUR_RED};

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""The man page, the page and the completions know what peal knows.
+
+usage: pages.py PEAL
+"""
+import pathlib
+import re
+import shutil
+import subprocess
+
+from command import ENV, PEAL, Skip, case, finish, peal
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def commands():
+    return re.findall(r'^  (\w+) +\S', peal('--help').stdout.decode(), re.M)
+
+
+def options(command):
+    found = set(re.findall(r'--[a-z][a-z-]+', peal('help', command).stdout.decode())) - {'--help'}
+    return found
+
+
+def section(page, command):
+    """What the man page says of one command, up to the next."""
+    return re.search(rf'^\*{command}\*.*?(?=^\*\w+\*|^# )', page, re.M | re.S)[0]
+
+
+@case
+def the_man_page_has_each_command_and_option():
+    page = (ROOT / 'docs/man/peal.1.scd').read_text(encoding='utf-8')
+    for command in commands():
+        told = set(re.findall(r'--[a-z][a-z-]+', section(page, command)))
+        assert told == options(command), (command, 'page only:', told - options(command), 'help only:',
+                                          options(command) - told)
+
+
+@case
+def the_man_page_is_one():
+    if not shutil.which('scdoc'):
+        raise Skip('no scdoc')
+    with open(ROOT / 'docs/man/peal.1.scd', 'rb') as source:
+        done = subprocess.run(['scdoc'], stdin=source, stdout=subprocess.PIPE, check=True)
+    assert b'.TH "peal" "1"' in done.stdout, done.stdout[:300]
+
+
+@case
+def the_page_has_each_command():
+    page = (ROOT / 'docs/command.md').read_text(encoding='utf-8')
+    for command in commands():
+        assert f'## peal {command}' in page or f'peal {command}' in re.findall(r'^## (.*)$', page, re.M), command
+
+
+def bash(*words):
+    """What bash would offer for the last of these words."""
+    script = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _peal; '
+              'printf "%s\\n" "${COMPREPLY[@]}"')
+    done = subprocess.run(['bash', '-c', script, 'bash', ROOT / 'tools/completion/peal.bash', PEAL, *words],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True, env=ENV)
+    assert done.stderr == b'', done.stderr
+    return set(done.stdout.decode().split())
+
+
+@case
+def bash_completes_what_there_is():
+    assert bash('') == {*commands(), 'help', '--help', '--version'}
+    assert bash('help', 'do') == {'doctor'}
+    for command in commands():
+        assert bash(command, '--') == {*options(command), '--help'}, command
+    assert bash('run', '--framing', '') == {'lines', 'length'}
+    assert bash('run', '--doorbell', 'e') == {'eventfd'}
+    assert bash('run', '--seccomp', '') == {'compute'}
+    assert bash('run', '--json', '--', 'bas') >= {'bash'}
+    assert bash('run', '--', 'x', '--fra') == set()
+
+
+@case
+def zsh_completes_what_there_is():
+    if not shutil.which('zsh'):
+        raise Skip('no zsh')
+    # Without a terminal: the functions of zsh's completion say what they were given.
+    script = '''
+        _describe() { shift; print -l -- ${${(P)1}%%:*} }
+        compadd() { shift; print -l -- $@ }
+        _files() { }
+        source_it() { source $file }
+        file=$1; shift; words=("$@"); CURRENT=$#; source_it
+    '''
+
+    def zsh(*words):
+        done = subprocess.run(['zsh', '-fc', script, 'zsh', ROOT / 'tools/completion/_peal', PEAL, *words],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True, env=ENV)
+        assert done.stderr == b'', done.stderr
+        return set(done.stdout.decode().split())
+
+    assert zsh('') == {*commands(), 'help'}
+    for command in commands():
+        assert zsh(command, '--') == {*options(command), '--help'}, command
+    assert zsh('run', '--framing', '') == {'lines', 'length'}
+    assert zsh('run', '--seccomp', '') == {'compute'}
+    assert zsh('run', '--', '') == set()
+
+
+finish()
