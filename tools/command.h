@@ -116,6 +116,7 @@ const char *colour(bool wanted, enum colour which);
  *	if (progress_is_due()) progress("%s of it", …);		at most ten times a second
  *	progress_end();						cleared
  */
+bool progress_is_wanted(void); /* is stderr a terminal? */
 bool progress_is_due(void);
 void progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void progress_end(void);

@@ -73,6 +73,11 @@ const char *colour(bool wanted, enum colour which)
 	return wanted ? sequences[which] : "";
 }
 
+bool progress_is_wanted(void)
+{
+	return isatty(STDERR_FILENO) == 1;
+}
+
 bool progress_is_due(void)
 {
 	uint64_t now = peal_now_ns();
@@ -80,7 +85,7 @@ bool progress_is_due(void)
 	if (now < next_progress_ns)
 		return false;
 	next_progress_ns = now + PROGRESS_NS;
-	return isatty(STDERR_FILENO) == 1;
+	return progress_is_wanted();
 }
 
 void progress(const char *format, ...)

@@ -122,10 +122,8 @@ void stream_take(struct stream *stream)
 	stream->bytes += size;
 }
 
-bool stream_has_room(struct stream *stream)
+bool stream_has_room(const struct stream *stream)
 {
-	if (stream->size - stream->end < stream->room)
-		move_down(stream);
 	return stream->size - stream->end >= stream->room;
 }
 

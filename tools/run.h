@@ -78,8 +78,8 @@ void stream_take(struct stream *stream);
 /* What was read and not taken is dropped; this is the end. */
 void stream_cut(struct stream *stream);
 
-/* Output. Has it room for the largest record, or must something be written first? */
-bool stream_has_room(struct stream *stream);
+/* Output. Has it room for the largest record, or must all be written first? */
+bool stream_has_room(const struct stream *stream);
 void stream_add(struct stream *stream, const void *data, size_t size);
 /* Writes what can be written without waiting. Return: 0 or a negative errno. */
 int stream_flush(struct stream *stream);

@@ -63,7 +63,7 @@ def a_channel_works_here():
 
 @case
 def a_filter_around_it_is_seen():
-    found = examine(('clone', 'EPERM', 0), status=0)
+    found = examine(('clone', 'EPERM', 0, 0), status=0)
     differs(found)
     assert 'strict' in found['seccomp']['effect']
 
@@ -89,8 +89,16 @@ def without_memfd_nothing_works():
 
 @case
 def an_old_memfd_is_enough():
-    found = examine(('memfd_create', 'EINVAL', 8), status=0)
+    found = examine(('memfd_create', 'EINVAL', 8, 1), status=0)
     differs(found, noexec='fallback')
+
+
+@case
+def a_seal_that_does_not_hold_is_none():
+    # F_SEAL_FUTURE_WRITE
+    found = examine(('fcntl', None, 0x10, 2), status=1)
+    differs(found, channel='missing', memfd='missing')
+    assert 'FUTURE_WRITE does not hold' in found['memfd']['found']
 
 
 @case

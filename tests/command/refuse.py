@@ -9,9 +9,9 @@ import struct
 from command import Skip
 
 # From include/uapi/asm-generic/unistd.h, and x86's own table for what is older than that.
-_GENERIC = {'clone': 220, 'eventfd2': 19, 'io_uring_setup': 425, 'membarrier': 283, 'memfd_create': 279,
+_GENERIC = {'clone': 220, 'eventfd2': 19, 'fcntl': 25, 'io_uring_setup': 425, 'membarrier': 283, 'memfd_create': 279,
             'pidfd_open': 434, 'socketpair': 199}
-_X86_64 = {**_GENERIC, 'clone': 56, 'eventfd2': 290, 'membarrier': 324, 'memfd_create': 319,
+_X86_64 = {**_GENERIC, 'clone': 56, 'eventfd2': 290, 'fcntl': 72, 'membarrier': 324, 'memfd_create': 319,
            'socketpair': 53}
 NUMBERS = {'x86_64': _X86_64, 'aarch64': _GENERIC}.get(platform.machine(), {})
 
@@ -26,7 +26,8 @@ class _Program(ctypes.Structure):
 
 
 def program(*refused):
-    """A BPF program. Each of @refused is (call, errno), or (call, errno, bits of its second argument)."""
+    """A BPF program. Each of @refused is (call, errno), or (call, errno, bits of an argument, its index).
+    With an errno of None the call does nothing, and says that it has."""
     code = []
     for call, error, *bits in refused:
         if call not in NUMBERS:
@@ -34,8 +35,8 @@ def program(*refused):
         code.append((LOAD, 0, 0, 0))
         code.append((JUMP_IF_EQUAL, 0, 3 if bits else 1, NUMBERS[call]))
         if bits:
-            code += [(LOAD, 0, 0, 16 + 8), (JUMP_IF_ANY, 0, 1, bits[0])]
-        code.append((RETURN, 0, 0, ERRNO | getattr(errno, error)))
+            code += [(LOAD, 0, 0, 16 + 8 * bits[1]), (JUMP_IF_ANY, 0, 1, bits[0])]
+        code.append((RETURN, 0, 0, ERRNO | (getattr(errno, error) if error else 0)))
     code.append((RETURN, 0, 0, ALLOW))
     return b''.join(struct.pack('HBBI', *instruction) for instruction in code)
 

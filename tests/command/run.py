@@ -3,10 +3,12 @@
 
 usage: run.py PEAL
 """
+import fcntl
 import json
 import os
 import random
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -14,7 +16,7 @@ import tempfile
 import threading
 import time
 
-from command import PEAL, Terminal, case, finish, guest, one_line, peal, start, until
+from command import PEAL, Skip, Terminal, case, finish, guest, one_line, peal, start, until
 from refuse import program, refuse
 
 GUEST = guest('command-guest')
@@ -144,6 +146,34 @@ def a_slow_reader_gets_all():
 
 
 @case
+def a_reader_that_takes_all_at_once_gets_all():
+    process = start('run', '--to-host=4K', GUEST, 'burst', '400000', stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE)
+    # More than peal holds back: when it goes on, it can write all of that.
+    fcntl.fcntl(process.stdout.fileno(), fcntl.F_SETPIPE_SZ, MB)
+    guest_of(process)
+    got = b''
+    for _ in range(2):
+        stands_still(process.pid)
+        got += os.read(process.stdout.fileno(), MB)
+    got += process.stdout.read()
+    process.stdout.close()
+    assert process.wait() == 0
+    assert got == b''.join(b'%d\n' % i for i in range(400000))
+
+
+@case
+def what_stands_before_the_end_arrives_before_it():
+    if not shutil.which('strace'):
+        raise Skip('no strace')
+    # The hang-up takes long: what is not in the ring by then is too late.
+    done = subprocess.run(['strace', '-o', '/dev/null', '-e', 'trace=shutdown', '-e',
+                           'inject=shutdown:delay_exit=300000', PEAL, 'run', GUEST, 'echo'],
+                          input=b'last, without its end', stdout=subprocess.PIPE, check=True)
+    assert done.stdout == b'last, without its end\n', done.stdout
+
+
+@case
 def after_the_end_of_input_the_last_answers_come():
     lines = b''.join(b'%d\n' % i for i in range(200000))
     expected = b'200000 records, %d bytes\n' % (len(lines) - 200000)
@@ -240,6 +270,12 @@ def a_guest_that_lies_is_ended():
 
 
 @case
+def what_a_guest_says_it_took_is_not_believed():
+    told = report(run('--json', 'boast', stdin=b'x\n' * 1000, status=None))
+    assert 0 <= told['lost_bytes'] <= MB, told
+
+
+@case
 def an_interrupt_ends_it_and_its_guest():
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         for mode in ('echo', 'hang', 'absent'):
@@ -282,7 +318,7 @@ def feed(process, count):
     try:
         process.stdin.write(b'line\n' * count)
         process.stdin.flush()
-    except (BrokenPipeError, ValueError):
+    except (OSError, ValueError):
         pass
 
 
@@ -353,8 +389,25 @@ def a_guest_that_fails_is_started_again():
 
 
 @case
+def the_next_guest_gets_the_whole_rest():
+    process = start('run', '--restart=1', '--to-guest=4K', '--to-host=16M', GUEST, 'exit', '100000', '7',
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    threading.Thread(target=lambda: feed(process, 500000), daemon=True).start()
+    # The first one has ended, and its answers are not written yet.
+    child = guest_of(process)
+    until('it has ended', lambda: is_gone(child))
+    stands_still(process.pid)
+    assert len(process.stdout.read()) == 2 * 100000 * len('line\n')
+    assert process.wait() == 7
+    process.stdin.close()
+    process.stdout.close()
+
+
+@case
 def success_and_the_end_of_input_are_not_started_again():
     assert report(run('--json', '--restart=5', 'exit', '1', '0', stdin=b'a\n'))['starts'] == 1
+    # There is more of it than fits into the ring.
+    assert report(run('--json', '--restart=5', 'exit', '1', '0', stdin=b'a\n' * MB))['starts'] == 1
     assert report(run('--json', '--restart=5', 'exit', '1', '9', stdin=b'a\n', status=9))['starts'] == 1
 
 
@@ -451,6 +504,18 @@ def a_terminal_shows_how_it_goes():
     terminal.type(b'\x03')
     status, text = terminal.end()
     assert status == 130 and b'records in' in text, text
+    terminal.process.stdin.close()
+
+
+@case
+def a_narrow_terminal_is_not_wrapped():
+    terminal = Terminal('run', GUEST, 'hang', columns=20, streams=(1, 2), stdin=subprocess.PIPE)
+    terminal.process.stdin.write(b'x\n' * 1000)
+    terminal.process.stdin.flush()
+    shown = terminal.wait_for(b'in 1.00 k') + terminal.wait_for(b'\r')
+    assert all(len(line) < 20 for line in re.split(rb'\r|\x1b\[K', shown)), shown
+    terminal.type(b'\x03')
+    assert terminal.end()[0] == 130
     terminal.process.stdin.close()
 
 
