@@ -38,7 +38,7 @@ int print_json(json_t *object)
 	int rc;
 
 	errno = 0;
-	rc = object ? json_dumpf(object, stdout, JSON_COMPACT) : -1;
+	rc = object ? json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9)) : -1;
 	json_decref(object);
 	/* Line by line, so that a reader need not wait for a buffer to fill. */
 	if (rc == 0 && putchar('\n') != EOF && fflush(stdout) != EOF)

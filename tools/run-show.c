@@ -72,7 +72,7 @@ static void report_as_json(const struct run *run, const char *end, int status, d
 		(json_int_t)run->starts, "end", end);
 
 	if (report)
-		json_dumpf(report, stderr, JSON_COMPACT);
+		json_dumpf(report, stderr, JSON_COMPACT | JSON_REAL_PRECISION(9));
 	fputc('\n', stderr);
 	json_decref(report);
 }
