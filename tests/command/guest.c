@@ -66,6 +66,28 @@ static int count_all(void)
 	return rc == 1 || rc == -EPIPE ? say(text) : rc;
 }
 
+/* Echoes, and sleeps in a poller; FIRST is its backend. */
+static int poll_all(void)
+{
+	const struct peal_poller_options options = {.size = sizeof(options),
+						    .backend = (uint32_t)first};
+	struct peal_poller *poller;
+	struct peal_event event;
+	struct peal_record record;
+	int rc = peal_poller_create(&poller, &options);
+
+	if (rc == 0)
+		rc = peal_poller_watch_data(poller, channel, 0, NULL, NULL);
+	while (rc >= 0) {
+		rc = peal_poller_wait(poller, &event, 1, PEAL_FOREVER);
+		while (rc >= 0 && (rc = peal_next(peal_rx(channel), &record)) == 1)
+			rc = peal_send(peal_tx(channel), record.data, record.size, 0, PEAL_FOREVER);
+		peal_release(peal_rx(channel));
+	}
+	peal_poller_close(poller);
+	return rc;
+}
+
 static void *thread(void *data)
 {
 	return data;
@@ -182,6 +204,8 @@ static int be(const char *mode)
 		rc = pause();
 	else if (strcmp(mode, "lie") == 0)
 		rc = lie();
+	else if (strcmp(mode, "poll") == 0)
+		rc = poll_all();
 	else if (strcmp(mode, "boast") == 0)
 		rc = boast();
 	else if (strcmp(mode, "print") == 0) {

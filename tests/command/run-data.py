@@ -122,6 +122,14 @@ def after_the_end_of_input_the_last_answers_come():
 
 
 @case
+def a_guest_that_polls_hears_the_end_as_well():
+    lines = b''.join(b'%d\n' % i for i in range(100000))
+    # Of enum peal_poller_backend: whatever there is, and epoll.
+    for backend in ('0', '2'):
+        assert run('poll', backend, stdin=lines).stdout == lines, backend
+
+
+@case
 def a_terminal_is_an_input_like_any_other():
     terminal = Terminal('run', GUEST, 'echo', streams=(0,), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     terminal.type(b'typed\n')

@@ -19,7 +19,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 PAGE = HERE.parents[1] / 'docs' / 'command.md'
 BLOCK = re.compile(r'^```console( machine)?\n(.*?)^```$', re.M | re.S)
 # What a session finds in its directory, by name.
-GUESTS = ('upper',)
+GUESTS = ('upper', 'sandboxed-plugin')
 SCRIPTS = ('refusing.py',)
 
 
