@@ -162,6 +162,7 @@ static void start_ring(struct peal_channel *channel, int ring, uint32_t align, b
 		.bell = &channel->bells[ring].bell,
 		.membarrier = channel->membarrier,
 		.peer_membarrier = channel->membarrier && peer_membarrier,
+		.no_clock = channel->is_plain,
 		.spin_cap_ns = channel->spin_cap_ns,
 	};
 

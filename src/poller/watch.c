@@ -157,7 +157,8 @@ int peal_watches_arm(struct peal_poller *poller, unsigned int min_idle)
 	for (size_t i = poller->lists[HOT].count; i > 0; i--, watch = watch->in[HOT].next) {
 		if (!watch->wake || poller->waits - watch->last_ready < min_idle)
 			continue;
-		peal_wake_announce(watch->wake);
+		peal_wake_announce(watch->wake,
+				   watch->rx ? watch->rx->next : peal_producer_seen(watch->tx));
 		watch->next_resumed = arming;
 		arming = watch;
 	}

@@ -101,7 +101,7 @@ static int producer_gone(struct peal_consumer *rx)
 /* C4…C6. 0 armed; 1 not armed, because of what is in @header; -errno not armed either. */
 static int arm_data(struct peal_consumer *rx, uint64_t *header)
 {
-	int rc = peal_wake_arm(&rx->wake); /* C4, C5 */
+	int rc = peal_wake_arm(&rx->wake, rx->next); /* C4, C5 */
 
 	if (rc < 0)
 		return rc;

@@ -61,7 +61,9 @@ struct peal_counters {
 	uint64_t sleeps;   /* times that this end slept */
 	uint64_t wakes;    /* times that it rang the other's bell */
 	uint64_t spurious; /* times that it was woken with nothing to do */
-	uint64_t zero[13];
+	uint64_t since_ns; /* CLOCK_MONOTONIC when it first waited at @position; 0: not told */
+	uint64_t position; /* where: as consumer what it waits for, as producer the head it saw */
+	uint64_t zero[11];
 };
 
 struct peal_segment_header {
@@ -125,6 +127,8 @@ PEAL_PIN(space_wait, 256);
 PEAL_PIN(head, 384);
 PEAL_PIN(data_wait, 512);
 PEAL_PIN(producer_counters, 640);
+PEAL_PIN(producer_counters.since_ns, 664);
+PEAL_PIN(producer_counters.position, 672);
 PEAL_PIN(consumer_counters, 768);
 PEAL_PIN(cpu, 896);
 static_assert(sizeof(struct peal_segment_header) == 1024, "header");

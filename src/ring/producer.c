@@ -59,18 +59,28 @@ static bool has_room(const struct peal_producer *tx, uint64_t span)
 	return span <= tx->limit - tx->tail - tx->staged;
 }
 
+/* What the ring can hold, which is how far the limit is in front of the head. */
+static uint64_t span_of_ring(const struct peal_producer *tx)
+{
+	return tx->mask + 1 - tx->align;
+}
+
+uint64_t peal_producer_seen(const struct peal_producer *tx)
+{
+	return tx->limit - span_of_ring(tx);
+}
+
 /* P0, P8: load the consumer's head, once; it is a claim. 0 or -EPROTO. */
 static int reload_head(struct peal_producer *tx)
 {
-	uint64_t span = tx->mask + 1 - tx->align;
-	uint64_t seen = tx->limit - span;
+	uint64_t seen = peal_producer_seen(tx);
 	uint64_t head = peal_load_acquire(tx->head); /* acquire, pairs with C3 */
 
 	/* Forward from the last one, not beyond what was published, on a record's boundary. */
 	if (head - seen > tx->tail - seen || (head & (tx->align - 1)) != 0)
 		return close_ring(tx, EPROTO,
 				  "the consumer wrote a position that is not in the ring");
-	tx->limit = head + span;
+	tx->limit = head + span_of_ring(tx);
 	return 0;
 }
 
@@ -135,7 +145,7 @@ int peal_wake_consumer(struct peal_producer *tx, uint64_t word)
 /* P6…P8 for a record of @span bytes. 0 armed, 1 there is room and nothing is armed, -errno. */
 static int arm_space(struct peal_producer *tx, uint64_t span)
 {
-	int rc = peal_wake_arm(&tx->wake);
+	int rc = peal_wake_arm(&tx->wake, peal_producer_seen(tx));
 
 	if (rc < 0)
 		return rc;

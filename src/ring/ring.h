@@ -23,6 +23,7 @@ struct peal_ring_spec {
 	struct peal_bell *bell;
 	bool membarrier;      /* we promised it as our HEAVY barrier */
 	bool peer_membarrier; /* the peer did, and we are registered: no fence on our side */
+	bool no_clock;        /* reading it is forbidden */
 	uint64_t spin_cap_ns;
 	uint64_t start; /* the first position; 0 but in tests of wrapping positions */
 };
@@ -37,6 +38,9 @@ void peal_consumer_init(struct peal_consumer *rx, const struct peal_ring_spec *s
 
 /* peal_consumer_is_ready() - has peal_next() something to say: a record, the end, a broken ring? */
 bool peal_consumer_is_ready(const struct peal_consumer *rx);
+
+/* peal_producer_seen() - the consumer's head as it was seen last. */
+uint64_t peal_producer_seen(const struct peal_producer *tx);
 
 /* peal_producer_is_ready() - has peal_reserve() something to say: room for @span bytes of ring, the
  * end, a broken ring? */

@@ -49,6 +49,7 @@ void peal_wake_init(struct peal_wake *wake, const struct peal_ring_spec *spec, b
 	peal_store_relaxed(&spec->own->cpu, wake->cpu);
 	wake->bell = spec->bell;
 	wake->membarrier = spec->membarrier;
+	wake->no_clock = spec->no_clock;
 	wake->spin_cap_ns = spec->spin_cap_ns;
 	/* Little at first: the peer may have to be started yet. */
 	wake->spin_ns = spec->spin_cap_ns < SPIN_MIN_NS ? spec->spin_cap_ns : SPIN_MIN_NS;
@@ -75,8 +76,22 @@ int peal_wake_heavy(struct peal_wake *wake)
 	return 0;
 }
 
-void peal_wake_announce(struct peal_wake *wake)
+/* Since when we wait, which is kept through time-outs and wakes for nothing. */
+static void note_wait(const struct peal_wake *wake, uint64_t position)
 {
+	struct peal_counters *counters = wake->counters;
+
+	if (wake->no_clock || (peal_load_relaxed(&counters->position) == position &&
+			       peal_load_relaxed(&counters->since_ns) != 0))
+		return;
+	/* The time first: an observer of the position finds its time or a later one. */
+	peal_store_relaxed(&counters->since_ns, peal_now_ns());
+	peal_store_release(&counters->position, position);
+}
+
+void peal_wake_announce(struct peal_wake *wake, uint64_t position)
+{
+	note_wait(wake, position);
 	/* The next odd number, also when a cancelled wait left an odd one. */
 	wake->own_value = (wake->own_value + 1) | 1;
 	/* P6, C4. Release: arming must not overtake the drain of the sleep before, which would then
@@ -84,11 +99,11 @@ void peal_wake_announce(struct peal_wake *wake)
 	peal_store_release(wake->own_word, wake->own_value);
 }
 
-int peal_wake_arm(struct peal_wake *wake)
+int peal_wake_arm(struct peal_wake *wake, uint64_t position)
 {
 	int rc;
 
-	peal_wake_announce(wake);
+	peal_wake_announce(wake, position);
 	rc = peal_wake_heavy(wake); /* P7, C5 */
 	if (rc < 0)
 		peal_wake_disarm(wake);

@@ -26,11 +26,12 @@
 /* peal_wake_init() - as the producer or the consumer of the ring. */
 void peal_wake_init(struct peal_wake *wake, const struct peal_ring_spec *spec, bool is_producer);
 
-/* peal_wake_announce() - the word turns odd. HEAVY must follow; one will do for many words. */
-void peal_wake_announce(struct peal_wake *wake);
+/* peal_wake_announce() - the word turns odd. HEAVY must follow; one will do for many words.
+ * @position: where we stand, for observers: as long as it is the same, we wait for the same. */
+void peal_wake_announce(struct peal_wake *wake, uint64_t position);
 
 /* peal_wake_arm() - the word turns odd, then HEAVY. 0, or a negative errno and the word is even. */
-int peal_wake_arm(struct peal_wake *wake);
+int peal_wake_arm(struct peal_wake *wake, uint64_t position);
 
 /* peal_wake_disarm() - the word turns even; harmless when it is. */
 void peal_wake_disarm(struct peal_wake *wake);

@@ -108,7 +108,9 @@ static void stored(uint64_t *word, uint64_t value, int order)
 	}
 	FUZZ_CHECK(word == &own->data_wait || word == &own->consumer_counters.sleeps ||
 			   word == &own->consumer_counters.wakes ||
-			   word == &own->consumer_counters.spurious,
+			   word == &own->consumer_counters.spurious ||
+			   word == &own->consumer_counters.since_ns ||
+			   word == &own->consumer_counters.position,
 		   "a store that is none of the consumer's");
 }
 

@@ -129,7 +129,9 @@ static void stored(uint64_t *word, uint64_t value, int order)
 		FUZZ_CHECK(word == &own->tail || word == &own->space_wait ||
 				   word == &own->producer_counters.sleeps ||
 				   word == &own->producer_counters.wakes ||
-				   word == &own->producer_counters.spurious,
+				   word == &own->producer_counters.spurious ||
+				   word == &own->producer_counters.since_ns ||
+				   word == &own->producer_counters.position,
 			   "a store that is none of the producer's");
 }
 

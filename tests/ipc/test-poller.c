@@ -204,6 +204,41 @@ START_TEST(staged_records_are_published_before_room_is_waited_for)
 }
 END_TEST
 
+START_TEST(since_when_a_poller_waits_is_told)
+{
+	struct peal_poller *poller = make_poller(BACKEND(_i), PEAL_SPIN_NEVER);
+	const struct peal_segment_header *own;
+	struct peal_record record;
+	struct peal_watch *watch;
+	struct here here;
+	uint64_t before;
+
+	open_here(&here, _i, poller);
+	own = here.host->own.header;
+	send_here(&here);
+	expect(poller, PEAL_EVENT_DATA, &here);
+	receive_here(&here);
+	/* Full, behind a record that was read. */
+	assert_ok(peal_send(peal_tx(here.host), NULL, 0, 0, PEAL_TRY));
+	ck_assert_int_eq(peal_next(peal_rx(here.guest), &record), 1);
+	assert_ok(peal_release(peal_rx(here.guest)));
+	while (peal_send(peal_tx(here.host), NULL, 0, 0, PEAL_TRY) == 0)
+		;
+	assert_ok(peal_poller_watch_space(poller, here.host, 0, 0, &here, &watch));
+	before = peal_now_ns();
+	assert_ok(peal_poller_arm(poller));
+	ck_assert_uint_gt(here.host->rx.next, 0);
+	ck_assert_uint_eq(own->consumer_counters.position, here.host->rx.next);
+	ck_assert_uint_ge(own->consumer_counters.since_ns, before);
+	ck_assert_uint_gt(here.guest->own.header->head, 0);
+	ck_assert_uint_eq(own->producer_counters.position, here.guest->own.header->head);
+	ck_assert_uint_ge(own->producer_counters.since_ns, before);
+	peal_watch_remove(watch);
+	close_here(&here);
+	peal_poller_close(poller);
+}
+END_TEST
+
 /* --- Children, wakes, removal ---------------------------------------------------------------- */
 
 START_TEST(the_end_of_a_child_is_reported_once)
@@ -1627,6 +1662,7 @@ int main(void)
 			{room_wakes_a_poller_that_sleeps, POLLER_CONFIGS},
 			{room_that_is_there_is_reported_at_once, POLLER_CONFIGS},
 			{staged_records_are_published_before_room_is_waited_for, POLLER_CONFIGS},
+			{since_when_a_poller_waits_is_told, POLLER_CONFIGS},
 			{the_end_of_a_child_is_reported_once, POLLER_CONFIGS},
 			{another_thread_wakes_the_poller, POLLER_CONFIGS},
 			{no_wake_of_another_thread_is_lost, POLLER_CONFIGS},

@@ -317,6 +317,56 @@ START_TEST(the_word_is_odd_asleep_even_awake_and_never_the_same)
 }
 END_TEST
 
+/* The time of a wait that begins now, at another position than the last one's. */
+static uint64_t time_of_wait(const struct waiter *w)
+{
+	uint64_t before = peal_now_ns(), since;
+
+	ck_assert_int_eq(take_one(w->side, peal_deadline_in_ns(MILLISECOND)), -ETIMEDOUT);
+	since = w->counters->since_ns;
+	ck_assert_uint_ge(since, before);
+	ck_assert_uint_le(since, peal_now_ns());
+	return since;
+}
+
+START_TEST(since_when_it_waits_is_told_until_the_other_side_moves)
+{
+	struct waiter w = open_waiter(_i);
+	uint64_t since, position;
+
+	w.bell->wait_result = -ETIMEDOUT;
+	since = time_of_wait(&w);
+	position = w.counters->position;
+	ck_assert_uint_eq(position, w.side == CONSUMER ? f.rx.next : f.guest_ro.header->head);
+	/* Through time-outs, and in a foreign loop. */
+	ck_assert_int_eq(take_one(w.side, peal_deadline_in_ns(MILLISECOND)), -ETIMEDOUT);
+	assert_ok(arm(w.side));
+	assert_ok(disarm(w.side));
+	ck_assert_uint_eq(w.counters->since_ns, since);
+	ck_assert_uint_eq(w.counters->position, position);
+	while (peal_now_ns() == since)
+		;
+	give_one(w.side);
+	assert_ok(take_one(w.side, PEAL_TRY));
+	ck_assert_uint_gt(time_of_wait(&w), since);
+	ck_assert_uint_ne(w.counters->position, position);
+	ring_close(&f);
+}
+END_TEST
+
+START_TEST(without_a_clock_nothing_is_told)
+{
+	struct waiter w = open_waiter(_i);
+
+	w.wake->no_clock = 1;
+	w.bell->wait_result = -ETIMEDOUT;
+	ck_assert_int_eq(take_one(w.side, PEAL_FOREVER), -ETIMEDOUT);
+	ck_assert_uint_eq(w.counters->since_ns, 0);
+	ck_assert_uint_eq(w.counters->position, 0);
+	ring_close(&f);
+}
+END_TEST
+
 /* One that comes without a bell, as when the waker saw the word before it turned odd. */
 static int give_and_time_out(struct ring_fixture *fixture, int nth)
 {
@@ -1309,6 +1359,8 @@ int main(void)
 			{the_bell_gets_the_deadline_as_it_was_given, BOTH_SIDES},
 			{a_flood_of_bells_does_not_hide_the_deadline, BOTH_SIDES},
 			{the_word_is_odd_asleep_even_awake_and_never_the_same, BOTH_SIDES},
+			{since_when_it_waits_is_told_until_the_other_side_moves, BOTH_SIDES},
+			{without_a_clock_nothing_is_told, BOTH_SIDES},
 			{what_came_by_the_deadline_is_delivered, BOTH_SIDES},
 			{every_way_out_of_a_wait_leaves_the_word_even, WAYS_OUT * BOTH_SIDES},
 			{a_bell_that_can_not_be_drained_is_an_error, BOTH_SIDES},

@@ -58,7 +58,8 @@ struct peal_wake {
 	uint64_t cpu;                   /* what we are pinned to, plus 1; 0: not to one */
 	const uint64_t *peer_cpu;       /* the same of the peer: its claim */
 	struct peal_bell *bell;
-	uint64_t membarrier;  /* 1: we promised the peer to pay for its barrier */
+	uint32_t membarrier;  /* 1: we promised the peer to pay for its barrier */
+	uint32_t no_clock;    /* 1: reading it is forbidden */
 	uint64_t spin_cap_ns; /* never spin longer than this before sleeping */
 	uint64_t spin_ns;     /* how long spinning seems worth while now */
 };
