@@ -32,6 +32,7 @@ struct command {
 extern const struct command command_bench;
 extern const struct command command_doctor;
 extern const struct command command_run;
+extern const struct command command_ls;
 
 /* Stable, and documented in docs/man/peal.1.scd. */
 enum status {

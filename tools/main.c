@@ -16,6 +16,7 @@ static const struct command *const commands[] = {
 	&command_run,
 	&command_bench,
 	&command_doctor,
+	&command_ls,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pair.c - a host and its guest for those who look at them: pair NAME HOST GUEST
+ *
+ * Prints the pids of both when the guest has attached, and ends when its standard input does. What
+ * each of the two does:
+ *
+ *	nap       nothing, for ever
+ *	fill      sends until the ring is full, and waits for room
+ *	stream    sends a record of 64 KiB each millisecond, for ever
+ *	some      sends 1000 bytes once, and nothing more
+ *	read      reads, for ever
+ *	retry     sends until the ring is full, and waits for room for 10 ms, again and again
+ *	liar      fills its own segment with lies, again and again; the guest's alone
+ *	close     closes its end and stays
+ *	die       kills itself once the pids are told
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <peal/peal.h>
+
+#include "ring/layout.h"
+
+#define MILLISECOND UINT64_C(1000000)
+
+static struct peal_channel *channel;
+static char record[64 << 10];
+
+static void fail(const char *what)
+{
+	fprintf(stderr, "pair: %s: %s\n", what, peal_last_error());
+	exit(1);
+}
+
+static void send_for_ever(size_t size, uint64_t wait_ns, bool paced)
+{
+	for (;;) {
+		int rc = peal_send(peal_tx(channel), record, size, 0,
+				   wait_ns ? peal_deadline_in_ns(wait_ns) : PEAL_FOREVER);
+
+		if (rc < 0 && rc != -ETIMEDOUT)
+			break;
+		if (paced)
+			usleep(1000);
+	}
+}
+
+static void read_for_ever(void)
+{
+	while (peal_recv(peal_rx(channel), record, sizeof(record), NULL, PEAL_FOREVER) >= 0)
+		;
+}
+
+/* Where our own segment is: the one that we may write. */
+static struct peal_segment_header *own_header(void)
+{
+	static char line[4096];
+	FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned long begin;
+	struct peal_segment_header *header = NULL;
+
+	while (maps && !header && fgets(line, sizeof(line), maps))
+		if (strstr(line, " rw-s 00000000 ") && strstr(line, "/memfd:peal:") &&
+		    sscanf(line, "%lx-", &begin) == 1)
+			header = (struct peal_segment_header *)begin;
+	if (maps)
+		fclose(maps);
+	return header;
+}
+
+/* Words of all kinds, and a name that would paint a terminal. */
+static void lie(void)
+{
+	struct peal_segment_header *header = own_header();
+	unsigned char *bytes = (unsigned char *)header;
+	unsigned int seed = 1;
+
+	if (!header)
+		fail("where is the own segment?");
+	for (;;) {
+		/* Not the magic, without which it would not be looked at at all. */
+		for (size_t i = 8; i < sizeof(*header); i++)
+			bytes[i] = (unsigned char)rand_r(&seed);
+		memcpy(header->name, "\033[31mEVIL\n\x7f\xff", 13);
+		header->state = (uint64_t)rand_r(&seed) % 6;
+		for (size_t i = 4096; i < 8192; i += 8) {
+			uint64_t word = UINT64_C(0x8000000000000000) | (uint64_t)rand_r(&seed) % 64;
+
+			memcpy(bytes + i, &word, sizeof(word));
+		}
+		usleep(100);
+	}
+}
+
+static void act(const char *what)
+{
+	if (strcmp(what, "fill") == 0)
+		send_for_ever(1000, 0, false);
+	else if (strcmp(what, "retry") == 0)
+		send_for_ever(1000, 10 * MILLISECOND, false);
+	else if (strcmp(what, "stream") == 0)
+		send_for_ever(sizeof(record), 0, true);
+	else if (strcmp(what, "some") == 0)
+		peal_send(peal_tx(channel), record, 1000, 0, PEAL_FOREVER);
+	else if (strcmp(what, "read") == 0)
+		read_for_ever();
+	else if (strcmp(what, "liar") == 0)
+		lie();
+	else if (strcmp(what, "close") == 0)
+		peal_channel_close(channel);
+	else if (strcmp(what, "die") == 0)
+		raise(SIGKILL);
+	for (;;)
+		pause();
+}
+
+static void ignore(int signal)
+{
+	(void)signal;
+}
+
+static int guest(int argc, char **argv)
+{
+	/* The host tells it to begin. */
+	const struct sigaction begin = {.sa_handler = ignore};
+	sigset_t usr1;
+	int signal;
+
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &usr1, NULL);
+	sigaction(SIGUSR1, &begin, NULL);
+	if (peal_attach_args(&channel, &argc, argv, NULL) < 0)
+		fail("attach");
+	sigwait(&usr1, &signal);
+	act(argv[1]);
+	return 0;
+}
+
+static void *end_with_stdin(void *unused)
+{
+	char byte;
+
+	(void)unused;
+	while (read(STDIN_FILENO, &byte, 1) > 0)
+		;
+	_exit(0);
+}
+
+int main(int argc, char **argv)
+{
+	const struct peal_spawn_options tied = {.size = sizeof(tied),
+						.flags = PEAL_SPAWN_DIE_WITH_PARENT};
+	struct peal_channel_options options = {
+		.size = sizeof(options), .to_guest = 1 << 20, .to_host = 4096, .name = argv[1]};
+	struct peal_child *child;
+	pthread_t thread;
+	char self[] = "/proc/self/exe";
+
+	if (argc > 2 && strncmp(argv[2], "--", 2) == 0)
+		return guest(argc, argv);
+	if (argc != 4)
+		return fputs("usage: pair NAME HOST GUEST\n", stderr), 2;
+	if (peal_channel_create(&channel, &options) < 0 ||
+	    peal_spawn(&child, channel, (char *[]){self, argv[3], NULL}, &tied) < 0 ||
+	    peal_child_wait_ready(child, channel, PEAL_FOREVER) < 0)
+		fail("spawn");
+	printf("%d %d\n", (int)getpid(), (int)peal_child_pid(child));
+	fflush(stdout);
+	kill(peal_child_pid(child), SIGUSR1);
+	if (pthread_create(&thread, NULL, end_with_stdin, NULL) != 0)
+		fail("thread");
+	act(argv[2]);
+	return 0;
+}

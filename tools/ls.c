@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ls.c - `peal ls`: the live channels, a line for each ring.
+ */
+#include <getopt.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "look.h"
+
+static const char help[] =
+	"usage: peal ls [OPTION]...\n"
+	"\n"
+	"Lists the live channels of all processes that you may look at, a line for each\n"
+	"ring: who writes, who reads, how full it is, how much has passed and how fast.\n"
+	"Looks twice, reads only, and needs no help from the processes.\n"
+	"\n"
+	"  -i, --interval TIME  between the two looks (200ms); 0: one look, and no rate\n"
+	"  -j, --json           an object a line for each channel, as docs/command.md has it\n"
+	"  -h, --help           this\n"
+	"\n"
+	"Exit: 0 listed, 1 failed, 3 no channel, 4 there are some that you may not read\n"
+	"\n"
+	"Example: which process has not read for a second or more?\n"
+	"  peal ls --json | jq -r '.to_guest.complaint, .to_host.complaint | strings'\n";
+
+struct options {
+	uint64_t interval_ns;
+	bool json;
+};
+
+static int parse(int argc, char **argv, struct options *options)
+{
+	static const struct option longs[] = {
+		{"interval", required_argument, NULL, 'i'},
+		{"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	int option, rc = 0;
+
+	while (rc == 0 && (option = getopt_long(argc, argv, "i:jh", longs, NULL)) != -1) {
+		if (option == 'i')
+			rc = take_duration("--interval", optarg, &options->interval_ns);
+		else if (option == 'j')
+			options->json = true;
+		else if (option == 'h')
+			return fputs(help, stdout), -1;
+		else
+			return STATUS_USAGE;
+	}
+	if (rc == 0 && optind < argc)
+		return wrong_usage("no argument was expected, and there is '%s'; a process's "
+				   "channels: peal stat PID",
+				   argv[optind]);
+	return rc;
+}
+
+static void print_ring(const struct look_view *view, enum look_who to, bool in_colour)
+{
+	const struct look_ring *ring = &view->now.ring[to];
+	const uint64_t capacity = view->channel.capacity[to];
+	const struct look_flow *flow = &view->flows[to];
+	char from_text[LOOK_TEXT_MAX], to_text[LOOK_TEXT_MAX], complaint[LOOK_TEXT_MAX];
+	char size[FORMAT_MAX], total[FORMAT_MAX], rate[FORMAT_MAX], full[FORMAT_MAX] = "?";
+
+	if (capacity == 0)
+		return;
+	look_side_text(from_text, &view->now.side[look_peer(to)], 16);
+	look_side_text(to_text, &view->now.side[to], 16);
+	if (!ring->impossible)
+		snprintf(full, sizeof(full), "%u%%", look_percent(ring, capacity, view->now.align));
+	printf("%-11.11s %-16s %-16s %8s %5s %8s %10s\n",
+	       view->channel.name[0] ? view->channel.name : "-", from_text, to_text,
+	       format_bytes(size, capacity), full,
+	       ring->impossible ? "?" : format_bytes(total, ring->written),
+	       flow->has_rate ? format_rate(rate, flow->bytes_per_s) : "-");
+	look_complaint(complaint, &view->channel, &view->now, to, flow);
+	if (complaint[0])
+		printf("  %s%s%s\n", colour(in_colour, COLOUR_RED), complaint,
+		       colour(in_colour, COLOUR_NONE));
+}
+
+static int print_all(const struct look_views *views, const struct options *options)
+{
+	const bool in_colour = wants_colour(STDOUT_FILENO);
+	int rc = 0;
+
+	if (!options->json)
+		printf("%-11s %-16s %-16s %8s %5s %8s %10s\n", "CHANNEL", "FROM", "TO", "SIZE",
+		       "FULL", "TOTAL", "RATE");
+	for (size_t i = 0; i < views->count && rc == 0; i++) {
+		const struct look_view *view = &views->list[i];
+
+		if (options->json) {
+			rc = print_json(look_json(&view->channel, &view->now, view->flows));
+			continue;
+		}
+		print_ring(view, LOOK_GUEST, in_colour);
+		print_ring(view, LOOK_HOST, in_colour);
+	}
+	return rc;
+}
+
+static int nothing(const struct look_views *views)
+{
+	if (views->secret) {
+		complain("there are channels, but this user may not read the memory of their "
+			 "processes");
+		return STATUS_NO_RIGHT;
+	}
+	complain(views->denied ? "no channel in the processes that this user may look at"
+			       : "no channel");
+	return STATUS_NOTHING;
+}
+
+static int run(int argc, char **argv)
+{
+	struct options options = {.interval_ns = 200000000};
+	struct look_views views;
+	int rc = parse(argc, argv, &options);
+
+	if (rc != 0)
+		return rc < 0 ? STATUS_OK : rc;
+	rc = look_take(&views, NULL, 0, options.interval_ns);
+	if (rc == 0)
+		rc = views.count > 0 ? print_all(&views, &options) : nothing(&views);
+	look_drop(&views);
+	return rc;
+}
+
+const struct command command_ls = {
+	.name = "ls",
+	.summary = "list the live channels, who is stuck, and for how long",
+	.help = help,
+	.run = run,
+};
