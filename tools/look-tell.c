@@ -17,6 +17,11 @@ static uint64_t waited_ns(const struct look_end *end, uint64_t position, uint64_
 	return now_ns - end->since_ns;
 }
 
+uint64_t look_asleep_ns(const struct look_end *end, uint64_t now_ns)
+{
+	return end->asleep ? waited_ns(end, end->position, now_ns) : 0;
+}
+
 static void compare_stall(const struct look_figures *now, enum look_who to, uint64_t since_ns,
 			  struct look_flow *flow)
 {
@@ -127,11 +132,11 @@ static json_t *number(uint64_t value)
 	return value <= INT64_MAX ? json_integer((json_int_t)value) : json_null();
 }
 
-static json_t *end_json(const struct look_end *end)
+static json_t *end_json(const struct look_end *end, uint64_t now_ns)
 {
-	return json_pack("{s:b, s:o, s:o, s:o}", "asleep", end->asleep, "sleeps",
-			 number(end->sleeps), "wakes", number(end->wakes), "spurious",
-			 number(end->spurious));
+	return json_pack("{s:b, s:o, s:o, s:o, s:o}", "asleep", end->asleep, "asleep_ns",
+			 number(look_asleep_ns(end, now_ns)), "sleeps", number(end->sleeps),
+			 "wakes", number(end->wakes), "spurious", number(end->spurious));
 }
 
 static json_t *ring_json(const struct look_channel *channel, const struct look_figures *now,
@@ -152,8 +157,9 @@ static json_t *ring_json(const struct look_channel *channel, const struct look_f
 			 "written", number(ring->written), "read", number(ring->read),
 			 "bytes_per_s", flow->has_rate ? json_real(flow->bytes_per_s) : json_null(),
 			 "stalled_ns", number(flow->stalled_ns), "idle_ns", number(flow->idle_ns),
-			 "impossible", ring->impossible, "producer", end_json(&ring->producer),
-			 "consumer", end_json(&ring->consumer), "complaint",
+			 "impossible", ring->impossible, "producer",
+			 end_json(&ring->producer, now->at_ns), "consumer",
+			 end_json(&ring->consumer, now->at_ns), "complaint",
 			 complaint[0] ? json_string(complaint) : json_null());
 }
 

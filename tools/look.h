@@ -151,6 +151,9 @@ struct look_flow {
 struct look_flow look_compare(const struct look_figures *before, const struct look_figures *now,
 			      enum look_who to, uint64_t since_ns);
 
+/* For how long it has been waiting, if it sleeps and says so; else 0. */
+uint64_t look_asleep_ns(const struct look_end *end, uint64_t now_ns);
+
 /* Of @capacity, less the header that always stays free. */
 unsigned int look_percent(const struct look_ring *ring, uint64_t capacity, uint32_t align);
 

@@ -16,7 +16,7 @@ static const char help[] =
 	"Looks twice, reads only, and needs no help from the processes.\n"
 	"\n"
 	"  -i, --interval TIME  between the two looks (200ms); 0: one look, and no rate\n"
-	"  -j, --json           an object a line for each channel, as docs/command.md has it\n"
+	"  -j, --json           an object for each channel, one a line\n"
 	"  -h, --help           this\n"
 	"\n"
 	"Exit: 0 listed, 1 failed, 3 no channel, 4 there are some that you may not read\n"

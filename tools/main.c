@@ -17,6 +17,7 @@ static const struct command *const commands[] = {
 	&command_bench,
 	&command_doctor,
 	&command_ls,
+	&command_stat,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
