@@ -34,6 +34,7 @@ extern const struct command command_doctor;
 extern const struct command command_run;
 extern const struct command command_ls;
 extern const struct command command_stat;
+extern const struct command command_top;
 
 /* Stable, and documented in docs/man/peal.1.scd. */
 enum status {

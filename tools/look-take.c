@@ -1,11 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "command.h"
 #include "look.h"
+
+int look_parse(int argc, char **argv, const char *help, struct look_options *options)
+{
+	static const struct option longs[] = {
+		{"interval", required_argument, NULL, 'i'},
+		{"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	int option, rc = 0;
+
+	*options = (struct look_options){.interval_ns = 200000000};
+	while (rc == 0 && (option = getopt_long(argc, argv, "i:jh", longs, NULL)) != -1) {
+		if (option == 'i')
+			rc = take_duration("--interval", optarg, &options->interval_ns);
+		else if (option == 'j')
+			options->json = true;
+		else if (option == 'h')
+			return fputs(help, stdout), -1;
+		else
+			return STATUS_USAGE;
+	}
+	return rc;
+}
 
 static bool counts(const struct look_channel *channel, const pid_t *pids, size_t pid_count)
 {

@@ -63,6 +63,20 @@ unsigned int look_percent(const struct look_ring *ring, uint64_t capacity, uint3
 	return (unsigned int)((ring->used * 100 + room / 2) / room);
 }
 
+char *look_percent_text(char text[FORMAT_MAX], const struct look_channel *channel,
+			const struct look_figures *now, enum look_who to)
+{
+	const struct look_ring *ring = &now->ring[to];
+	unsigned int percent = look_percent(ring, channel->capacity[to], now->align);
+
+	if (ring->impossible)
+		return strcpy(text, "?");
+	if (percent == 0 && ring->used > 0)
+		return strcpy(text, "<1");
+	snprintf(text, FORMAT_MAX, "%u", percent);
+	return text;
+}
+
 const char *look_who_name(enum look_who who)
 {
 	return who == LOOK_HOST ? "host" : "guest";
@@ -88,7 +102,7 @@ void look_complaint(char text[LOOK_TEXT_MAX], const struct look_channel *channel
 {
 	const struct look_ring *ring = &now->ring[to];
 	const struct look_side *side = &now->side[to];
-	char amount[FORMAT_MAX], time[FORMAT_MAX];
+	char amount[FORMAT_MAX], time[FORMAT_MAX], full[FORMAT_MAX];
 
 	text[0] = '\0';
 	if (channel->capacity[to] == 0)
@@ -102,12 +116,12 @@ void look_complaint(char text[LOOK_TEXT_MAX], const struct look_channel *channel
 			 look_who_name(to), pid_of(side), format_bytes(amount, ring->used));
 	else if (flow->stalled_ns >= LOOK_STUCK_NS)
 		snprintf(text, LOOK_TEXT_MAX,
-			 "%s %" PRIu32 "%s has not read for %s%s; ring %u %% full",
+			 "%s %" PRIu32 "%s has not read for %s%s; ring %s %% full",
 			 look_who_name(to), pid_of(side),
 			 side->stopped ? ", stopped by a signal," : "",
 			 format_duration(time, flow->stalled_ns),
 			 flow->is_hearsay ? ", says the guest" : "",
-			 look_percent(ring, channel->capacity[to], now->align));
+			 look_percent_text(full, channel, now, to));
 }
 
 void look_side_text(char text[LOOK_TEXT_MAX], const struct look_side *side, int width)

@@ -19,6 +19,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "command.h"
+
 /* The sides of a channel, and the segments that they write; the ring to a side has its number. */
 enum look_who { LOOK_GUEST, LOOK_HOST, LOOK_SIDES };
 
@@ -154,8 +156,10 @@ struct look_flow look_compare(const struct look_figures *before, const struct lo
 /* For how long it has been waiting, if it sleeps and says so; else 0. */
 uint64_t look_asleep_ns(const struct look_end *end, uint64_t now_ns);
 
-/* Of @capacity, less the header that always stays free. */
+/* Of @capacity, less the header that always stays free. As text: "100", "<1", "?". */
 unsigned int look_percent(const struct look_ring *ring, uint64_t capacity, uint32_t align);
+char *look_percent_text(char text[FORMAT_MAX], const struct look_channel *channel,
+			const struct look_figures *now, enum look_who to);
 
 /* "guest 4711 has not read for 61 s; ring 100 % full"; "" when there is nothing to complain of. */
 #define LOOK_TEXT_MAX 512
@@ -171,6 +175,14 @@ json_t *look_json(const struct look_channel *channel, const struct look_figures 
 		  const struct look_flow flows[LOOK_SIDES]);
 
 /* --- look-take.c: two looks at all channels, for ls and stat --------------------------------------------- */
+
+struct look_options {
+	uint64_t interval_ns;
+	bool json;
+};
+
+/* Return: 0; a status to end with, or -1 when @help was asked for and is printed. */
+int look_parse(int argc, char **argv, const char *help, struct look_options *options);
 
 struct look_view {
 	struct look_channel channel;

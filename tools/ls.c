@@ -24,31 +24,10 @@ static const char help[] =
 	"Example: which process has not read for a second or more?\n"
 	"  peal ls --json | jq -r '.to_guest.complaint, .to_host.complaint | strings'\n";
 
-struct options {
-	uint64_t interval_ns;
-	bool json;
-};
-
-static int parse(int argc, char **argv, struct options *options)
+static int parse(int argc, char **argv, struct look_options *options)
 {
-	static const struct option longs[] = {
-		{"interval", required_argument, NULL, 'i'},
-		{"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'},
-		{0},
-	};
-	int option, rc = 0;
+	int rc = look_parse(argc, argv, help, options);
 
-	while (rc == 0 && (option = getopt_long(argc, argv, "i:jh", longs, NULL)) != -1) {
-		if (option == 'i')
-			rc = take_duration("--interval", optarg, &options->interval_ns);
-		else if (option == 'j')
-			options->json = true;
-		else if (option == 'h')
-			return fputs(help, stdout), -1;
-		else
-			return STATUS_USAGE;
-	}
 	if (rc == 0 && optind < argc)
 		return wrong_usage("no argument was expected, and there is '%s'; a process's "
 				   "channels: peal stat PID",
@@ -62,17 +41,16 @@ static void print_ring(const struct look_view *view, enum look_who to, bool in_c
 	const uint64_t capacity = view->channel.capacity[to];
 	const struct look_flow *flow = &view->flows[to];
 	char from_text[LOOK_TEXT_MAX], to_text[LOOK_TEXT_MAX], complaint[LOOK_TEXT_MAX];
-	char size[FORMAT_MAX], total[FORMAT_MAX], rate[FORMAT_MAX], full[FORMAT_MAX] = "?";
+	char size[FORMAT_MAX], total[FORMAT_MAX], rate[FORMAT_MAX], full[FORMAT_MAX];
 
 	if (capacity == 0)
 		return;
 	look_side_text(from_text, &view->now.side[look_peer(to)], 16);
 	look_side_text(to_text, &view->now.side[to], 16);
-	if (!ring->impossible)
-		snprintf(full, sizeof(full), "%u%%", look_percent(ring, capacity, view->now.align));
-	printf("%-11.11s %-16s %-16s %8s %5s %8s %10s\n",
+	printf("%-11.11s %-16s %-16s %8s %4s%% %8s %10s\n",
 	       view->channel.name[0] ? view->channel.name : "-", from_text, to_text,
-	       format_bytes(size, capacity), full,
+	       format_bytes(size, capacity),
+	       look_percent_text(full, &view->channel, &view->now, to),
 	       ring->impossible ? "?" : format_bytes(total, ring->written),
 	       flow->has_rate ? format_rate(rate, flow->bytes_per_s) : "-");
 	look_complaint(complaint, &view->channel, &view->now, to, flow);
@@ -81,7 +59,7 @@ static void print_ring(const struct look_view *view, enum look_who to, bool in_c
 		       colour(in_colour, COLOUR_NONE));
 }
 
-static int print_all(const struct look_views *views, const struct options *options)
+static int print_all(const struct look_views *views, const struct look_options *options)
 {
 	const bool in_colour = wants_colour(STDOUT_FILENO);
 	int rc = 0;
@@ -116,7 +94,7 @@ static int nothing(const struct look_views *views)
 
 static int run(int argc, char **argv)
 {
-	struct options options = {.interval_ns = 200000000};
+	struct look_options options;
 	struct look_views views;
 	int rc = parse(argc, argv, &options);
 

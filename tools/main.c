@@ -18,6 +18,7 @@ static const struct command *const commands[] = {
 	&command_doctor,
 	&command_ls,
 	&command_stat,
+	&command_top,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

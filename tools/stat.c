@@ -29,31 +29,10 @@ static const char help[] =
 	"Example: what does the plugin wait for?\n"
 	"  peal stat $(pgrep plugin)\n";
 
-struct options {
-	uint64_t interval_ns;
-	bool json;
-};
-
-static int parse(int argc, char **argv, struct options *options)
+static int parse(int argc, char **argv, struct look_options *options)
 {
-	static const struct option longs[] = {
-		{"interval", required_argument, NULL, 'i'},
-		{"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'},
-		{0},
-	};
-	int option, rc = 0;
+	int rc = look_parse(argc, argv, help, options);
 
-	while (rc == 0 && (option = getopt_long(argc, argv, "i:jh", longs, NULL)) != -1) {
-		if (option == 'i')
-			rc = take_duration("--interval", optarg, &options->interval_ns);
-		else if (option == 'j')
-			options->json = true;
-		else if (option == 'h')
-			return fputs(help, stdout), -1;
-		else
-			return STATUS_USAGE;
-	}
 	if (rc == 0 && optind == argc)
 		return wrong_usage("a PID was expected; all channels: peal ls");
 	return rc;
@@ -98,15 +77,16 @@ static void print_end(const struct look_end *end, enum look_who who, const char 
 		printf("asleep for %s, waits for %s", format_duration(time, ns), wanted);
 	else
 		printf("asleep, waits for %s", wanted);
-	printf("; sleeps: %" PRIu64 ", for nothing: %" PRIu64 ", bells: %" PRIu64 "\n",
-	       end->sleeps, end->spurious, end->wakes);
+	printf("; sleeps: %" PRIu64 ", for nothing: %" PRIu64 ", bells: %" PRIu64 "\n", end->sleeps,
+	       end->spurious, end->wakes);
 }
 
 static void print_traffic(const struct look_view *view, enum look_who to)
 {
 	const struct look_ring *ring = &view->now.ring[to];
 	const struct look_flow *flow = &view->flows[to];
-	char size[FORMAT_MAX], used[FORMAT_MAX], total[FORMAT_MAX], rate[FORMAT_MAX];
+	char size[FORMAT_MAX], used[FORMAT_MAX], total[FORMAT_MAX], rate[FORMAT_MAX],
+		full[FORMAT_MAX];
 
 	printf("  ring to the %s, %s: ", look_who_name(to),
 	       format_bytes(size, view->channel.capacity[to]));
@@ -114,8 +94,8 @@ static void print_traffic(const struct look_view *view, enum look_who to)
 		puts("impossible positions");
 		return;
 	}
-	printf("%u %% full, %s wait, %s passed, ",
-	       look_percent(ring, view->channel.capacity[to], view->now.align),
+	printf("%s %% full, %s wait, %s passed, ",
+	       look_percent_text(full, &view->channel, &view->now, to),
 	       format_bytes(used, ring->used), format_bytes(total, ring->read));
 	puts(flow->has_rate ? format_rate(rate, flow->bytes_per_s) : "no rate");
 }
@@ -195,7 +175,7 @@ static int excuse(const struct look_views *views, pid_t pid)
 	return rc == -EACCES || (rc == 0 && views->secret) ? STATUS_NO_RIGHT : STATUS_NOTHING;
 }
 
-static int show(const pid_t *pids, size_t count, const struct options *options)
+static int show(const pid_t *pids, size_t count, const struct look_options *options)
 {
 	struct look_views views;
 	int rc = look_take(&views, pids, count, options->interval_ns), missing;
@@ -215,7 +195,7 @@ static int show(const pid_t *pids, size_t count, const struct options *options)
 
 static int run(int argc, char **argv)
 {
-	struct options options = {.interval_ns = 200000000};
+	struct look_options options;
 	int rc = parse(argc, argv, &options);
 	size_t count;
 	pid_t *pids;
