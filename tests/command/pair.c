@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pair.c - a host and its guest for those who look at them: pair NAME HOST GUEST
+ * pair.c - a host and its guest for those who look at them: pair NAME HOST GUEST [GUEST]
  *
- * Prints the pids of both when the guest has attached, and ends when its standard input does. What
- * each of the two does:
+ * Prints the pids of all when the guests have attached, and ends when its standard input does. The
+ * second guest has a channel of its own, which the host leaves alone. Behind "nobody:" a guest runs as
+ * user 65534. What each of them does:
  *
  *	nap       nothing, for ever
  *	fill      sends until the ring is full, and waits for room
@@ -12,6 +13,8 @@
  *	read      reads, for ever
  *	retry     sends until the ring is full, and waits for room for 10 ms, again and again
  *	liar      fills its own segment with lies, again and again; the guest's alone
+ *	blank     wipes the channel's id from its own segment; the guest's alone
+ *	thief     puts the id of the first guest's channel there; the second guest's alone
  *	close     closes its end and stays
  *	die       kills itself once the pids are told
  */
@@ -77,6 +80,22 @@ static struct peal_segment_header *own_header(void)
 	return header;
 }
 
+/* The id that a guest says its channel has. */
+static void call_itself(const char *hex)
+{
+	struct peal_segment_header *header = own_header();
+
+	if (!header)
+		fail("where is the own segment?");
+	for (size_t i = 0; i < sizeof(header->channel_id); i++) {
+		unsigned int byte = 0;
+
+		if (*hex && sscanf(hex + 2 * i, "%2x", &byte) != 1)
+			fail("what id?");
+		header->channel_id[i] = (unsigned char)byte;
+	}
+}
+
 /* Words of all kinds, and a name that would paint a terminal. */
 static void lie(void)
 {
@@ -115,6 +134,10 @@ static void act(const char *what)
 		read_for_ever();
 	else if (strcmp(what, "liar") == 0)
 		lie();
+	else if (strcmp(what, "blank") == 0)
+		call_itself("");
+	else if (strncmp(what, "thief=", 6) == 0)
+		call_itself(what + 6);
 	else if (strcmp(what, "close") == 0)
 		peal_channel_close(channel);
 	else if (strcmp(what, "die") == 0)
@@ -156,27 +179,67 @@ static void *end_with_stdin(void *unused)
 	_exit(0);
 }
 
+static int become_nobody(void *unused)
+{
+	(void)unused;
+	return setgid(65534) == 0 && setuid(65534) == 0 ? 0 : -errno;
+}
+
+/* A guest that does @what, on a channel of its own. */
+static struct peal_child *spawn(struct peal_channel **made, char *self, const char *name,
+				const char *what)
+{
+	const bool is_nobody = strncmp(what, "nobody:", 7) == 0;
+	const struct peal_spawn_options options = {
+		.size = sizeof(options),
+		.flags = is_nobody ? 0 : PEAL_SPAWN_DIE_WITH_PARENT,
+		.pre_exec = is_nobody ? become_nobody : NULL,
+	};
+	const struct peal_channel_options sizes = {
+		.size = sizeof(sizes), .to_guest = 1 << 20, .to_host = 4096, .name = name};
+	struct peal_child *child;
+	char copy[128];
+
+	snprintf(copy, sizeof(copy), "%s", is_nobody ? what + 7 : what);
+	if (peal_channel_create(made, &sizes) < 0 ||
+	    peal_spawn(&child, *made, (char *[]){self, copy, NULL}, &options) < 0 ||
+	    peal_child_wait_ready(child, *made, PEAL_FOREVER) < 0)
+		fail("spawn");
+	return child;
+}
+
+/* "thief=" and the id of the only channel so far. */
+static const char *thief(void)
+{
+	static char text[64] = "thief=";
+	const struct peal_segment_header *header = own_header();
+
+	for (size_t i = 0; header && i < sizeof(header->channel_id); i++)
+		sprintf(text + 6 + 2 * i, "%02x", header->channel_id[i]);
+	return text;
+}
+
 int main(int argc, char **argv)
 {
-	const struct peal_spawn_options tied = {.size = sizeof(tied),
-						.flags = PEAL_SPAWN_DIE_WITH_PARENT};
-	struct peal_channel_options options = {
-		.size = sizeof(options), .to_guest = 1 << 20, .to_host = 4096, .name = argv[1]};
-	struct peal_child *child;
+	struct peal_child *children[2] = {NULL, NULL};
+	struct peal_channel *second;
 	pthread_t thread;
-	char self[] = "/proc/self/exe";
 
 	if (argc > 2 && strncmp(argv[2], "--", 2) == 0)
 		return guest(argc, argv);
-	if (argc != 4)
-		return fputs("usage: pair NAME HOST GUEST\n", stderr), 2;
-	if (peal_channel_create(&channel, &options) < 0 ||
-	    peal_spawn(&child, channel, (char *[]){self, argv[3], NULL}, &tied) < 0 ||
-	    peal_child_wait_ready(child, channel, PEAL_FOREVER) < 0)
-		fail("spawn");
-	printf("%d %d\n", (int)getpid(), (int)peal_child_pid(child));
+	if (argc != 4 && argc != 5)
+		return fputs("usage: pair NAME HOST GUEST [GUEST]\n", stderr), 2;
+	children[0] = spawn(&channel, argv[0], argv[1], argv[3]);
+	if (argc == 5)
+		children[1] = spawn(&second, argv[0], argv[1],
+				    strcmp(argv[4], "thief") == 0 ? thief() : argv[4]);
+	printf("%d", (int)getpid());
+	for (int i = 0; i < 2 && children[i]; i++)
+		printf(" %d", (int)peal_child_pid(children[i]));
+	puts("");
 	fflush(stdout);
-	kill(peal_child_pid(child), SIGUSR1);
+	for (int i = 0; i < 2 && children[i]; i++)
+		kill(peal_child_pid(children[i]), SIGUSR1);
 	if (pthread_create(&thread, NULL, end_with_stdin, NULL) != 0)
 		fail("thread");
 	act(argv[2]);
