@@ -119,7 +119,7 @@ static int add(struct look_mappings *mappings, const struct look_mapping *mappin
 	return 0;
 }
 
-/* What the segments say of themselves. Those that say nothing of the kind are dropped. */
+/* Which channel the segments say that they are of. Those that can not be read are dropped. */
 static void read_identities(struct look_mappings *mappings, size_t first, int memory)
 {
 	struct peal_segment_header header;
@@ -129,8 +129,7 @@ static void read_identities(struct look_mappings *mappings, size_t first, int me
 	for (size_t i = first; i < mappings->count; i++) {
 		struct look_mapping *mapping = &mappings->list[i];
 
-		if (pread(memory, &header, bytes, (off_t)mapping->address) != (ssize_t)bytes ||
-		    header.magic != PEAL_LAYOUT_MAGIC)
+		if (pread(memory, &header, bytes, (off_t)mapping->address) != (ssize_t)bytes)
 			continue;
 		memcpy(mapping->id, header.channel_id, sizeof(mapping->id));
 		mappings->list[kept++] = *mapping;

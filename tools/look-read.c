@@ -165,18 +165,20 @@ static bool read_headers(struct memory *memory)
 static bool read_all(struct memory *memory, struct look_figures *figures)
 {
 	const struct look_channel *channel = memory->channel;
-	const bool is_whole = channel->address[LOOK_HOST] != 0 && channel->address[LOOK_GUEST] != 0;
+	bool is_known = channel->address[LOOK_HOST] != 0 && channel->address[LOOK_GUEST] != 0;
 	const struct peal_segment_header *header;
 
 	if (!read_headers(memory))
 		return false;
 	header = &memory->header[channel->address[LOOK_HOST] ? LOOK_HOST : LOOK_GUEST];
+	figures->version = header->version;
+	is_known = is_known && header->version == PEAL_LAYOUT_VERSION;
 	memory->align = header->record_align == 64 ? 64 : 8;
 	figures->align = (uint32_t)memory->align;
 	figures->has_eventfds = header->incompatible_flags & PEAL_INCOMPATIBLE_EVENTFD;
 	for (int to = 0; to < LOOK_SIDES; to++) {
-		figures->ring[to] = (struct look_ring){.impossible = !is_whole};
-		if (is_whole && channel->capacity[to] != 0 &&
+		figures->ring[to] = (struct look_ring){.impossible = !is_known};
+		if (is_known && channel->capacity[to] != 0 &&
 		    !read_ring(memory, to, &figures->ring[to]))
 			return false;
 	}

@@ -8,6 +8,7 @@
 
 #include "command.h"
 #include "look.h"
+#include "ring/layout.h"
 
 /* Since when @end waits at @position, by its own word; 0: it does not say. */
 static uint64_t waited_ns(const struct look_end *end, uint64_t position, uint64_t now_ns)
@@ -107,7 +108,11 @@ void look_complaint(char text[LOOK_TEXT_MAX], const struct look_channel *channel
 	text[0] = '\0';
 	if (channel->capacity[to] == 0)
 		return;
-	if (ring->impossible)
+	if (now->version != PEAL_LAYOUT_VERSION)
+		snprintf(text, LOOK_TEXT_MAX,
+			 "layout version %" PRIu32 ", and this peal knows version %u alone",
+			 now->version, PEAL_LAYOUT_VERSION);
+	else if (ring->impossible)
 		snprintf(text, LOOK_TEXT_MAX,
 			 "the positions in the ring to the %s are impossible: a side lies",
 			 look_who_name(to));

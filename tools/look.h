@@ -123,6 +123,7 @@ struct look_side {
 
 struct look_figures {
 	uint64_t at_ns;
+	uint32_t version; /* of the layout; another one than ours tells nothing more */
 	uint32_t align;
 	bool has_eventfds;
 	struct look_side side[LOOK_SIDES];

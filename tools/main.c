@@ -13,12 +13,7 @@
 #include "command.h"
 
 static const struct command *const commands[] = {
-	&command_run,
-	&command_bench,
-	&command_doctor,
-	&command_ls,
-	&command_stat,
-	&command_top,
+	&command_run, &command_bench, &command_doctor, &command_ls, &command_stat, &command_top,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

@@ -152,6 +152,19 @@ def it_ends_when_the_terminal_goes():
 
 
 @case
+def it_ends_when_a_terminal_goes_that_sends_no_signal():
+    master, slave = os.openpty()
+    # In a session of its own, whose terminal this is not.
+    process = start('top', *FAST, stdin=slave, stdout=slave, start_new_session=True)
+    os.close(slave)
+    seen = b''
+    while KEYS.encode() not in seen:
+        seen += os.read(master, 65536)
+    os.close(master)
+    assert process.wait() == 141
+
+
+@case
 def input_that_is_at_its_end_does_not_make_it_busy():
     with open('/dev/null', 'rb') as null:
         screen = Screen('top', '--interval', '1s', streams=(1, 2), stdin=null)
