@@ -11,10 +11,14 @@
  *	stream    sends a record of 64 KiB each millisecond, for ever
  *	some      sends 1000 bytes once, and nothing more
  *	read      reads, for ever
+ *	sip       reads one record in a tenth of a second
  *	retry     sends until the ring is full, and waits for room for 10 ms, again and again
  *	liar      fills its own segment with lies, again and again; the guest's alone
+ *	flip      moves its head to and fro; the guest's alone
+ *	lend      lends its memory to a child that sleeps (vfork)
  *	blank     wipes the channel's id from its own segment; the guest's alone
  *	thief     puts the id of the first guest's channel there; the second guest's alone
+ *	closed    lets nobody look at it (PR_SET_DUMPABLE)
  *	close     closes its end and stays
  *	die       kills itself once the pids are told
  */
@@ -57,10 +61,11 @@ static void send_for_ever(size_t size, uint64_t wait_ns, bool paced)
 	}
 }
 
-static void read_for_ever(void)
+static void read_for_ever(useconds_t pause_us)
 {
 	while (peal_recv(peal_rx(channel), record, sizeof(record), NULL, PEAL_FOREVER) >= 0)
-		;
+		if (pause_us > 0)
+			usleep(pause_us);
 }
 
 /* Where our own segment is: the one that we may write. */
@@ -120,6 +125,21 @@ static void lie(void)
 	}
 }
 
+/* Back by four rings, and to where it was. */
+static void flip(void)
+{
+	struct peal_segment_header *header = own_header();
+
+	if (!header)
+		fail("where is the own segment?");
+	for (;;) {
+		peal_store_relaxed(&header->head, UINT64_C(0) - (4 << 20));
+		usleep(10);
+		peal_store_relaxed(&header->head, 0);
+		usleep(10);
+	}
+}
+
 static void act(const char *what)
 {
 	if (strcmp(what, "fill") == 0)
@@ -131,15 +151,24 @@ static void act(const char *what)
 	else if (strcmp(what, "some") == 0)
 		peal_send(peal_tx(channel), record, 1000, 0, PEAL_FOREVER);
 	else if (strcmp(what, "read") == 0)
-		read_for_ever();
+		read_for_ever(0);
+	else if (strcmp(what, "sip") == 0)
+		read_for_ever(100000);
 	else if (strcmp(what, "liar") == 0)
 		lie();
+	else if (strcmp(what, "flip") == 0)
+		flip();
+	else if (strcmp(what, "lend") == 0 && vfork() == 0)
+		for (;;)
+			pause();
 	else if (strcmp(what, "blank") == 0)
 		call_itself("");
 	else if (strncmp(what, "thief=", 6) == 0)
 		call_itself(what + 6);
 	else if (strcmp(what, "close") == 0)
 		peal_channel_close(channel);
+	else if (strcmp(what, "closed") == 0)
+		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	else if (strcmp(what, "die") == 0)
 		raise(SIGKILL);
 	for (;;)

@@ -40,9 +40,9 @@ def objects(done):
     return [json.loads(line) for line in done.stdout.decode().splitlines()]
 
 
-def stat(*pids, **more):
+def stat(*pids, interval='200ms', **more):
     """The channels of these processes, as JSON."""
-    return objects(peal('stat', '--json', *map(str, pids), **more))
+    return objects(peal('stat', '--json', '--interval', interval, *map(str, pids), **more))
 
 
 def only(*pids, **more):
