@@ -71,6 +71,7 @@ def bash_completes_what_there_is():
     assert bash('run', '--framing', '') == {'lines', 'length'}
     assert bash('run', '--doorbell', 'e') == {'eventfd'}
     assert bash('run', '--seccomp', '') == {'compute'}
+    assert bash('top', '--sort', '') == {'stall', 'traffic'}
     assert bash('run', '--json', '--', 'bas') >= {'bash'}
     assert bash('run', '--', 'x', '--fra') == set()
 
