@@ -171,3 +171,13 @@ int take_duration(const char *option, const char *text, uint64_t *ns)
 				   option, text);
 	return 0;
 }
+
+int take_word(const char *option, const char *text, const char *first, const char *second,
+	      uint32_t *value)
+{
+	if (strcmp(text, first) != 0 && strcmp(text, second) != 0)
+		return wrong_usage("%s: '%s' or '%s' was expected, not '%s'", option, first, second,
+				   text);
+	*value = strcmp(text, second) == 0;
+	return 0;
+}

@@ -35,6 +35,8 @@ extern const struct command command_run;
 extern const struct command command_ls;
 extern const struct command command_stat;
 extern const struct command command_top;
+extern const struct command command_record;
+extern const struct command command_replay;
 
 /* Stable, and documented in docs/man/peal.1.scd. */
 enum status {
@@ -70,6 +72,9 @@ int peal_failed(const char *what);
 int take_number(const char *option, const char *text, uint64_t min, uint64_t max, uint64_t *value);
 int take_size(const char *option, const char *text, uint64_t min, uint64_t max, uint64_t *bytes);
 int take_duration(const char *option, const char *text, uint64_t *ns);
+/* One of two words; @value is 0 for the first and 1 for the second. */
+int take_word(const char *option, const char *text, const char *first, const char *second,
+	      uint32_t *value);
 
 /* "4096", "64K", "1M", "2G": K, M, G and T are powers of 1024. */
 bool parse_size(const char *text, uint64_t *bytes);

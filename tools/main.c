@@ -14,6 +14,11 @@
 
 static const struct command *const commands[] = {
 	&command_run, &command_bench, &command_doctor, &command_ls, &command_stat, &command_top,
+	&command_run,
+	&command_bench,
+	&command_doctor,
+	&command_record,
+	&command_replay,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

@@ -35,6 +35,8 @@ void stream_close(struct stream *stream)
 
 static void move_down(struct stream *stream)
 {
+	if (stream->begin == 0)
+		return;
 	memmove(stream->buffer, stream->buffer + stream->begin, stream->end - stream->begin);
 	stream->end -= stream->begin;
 	stream->begin = 0;
@@ -49,9 +51,12 @@ void stream_cut(struct stream *stream)
 int stream_fill(struct stream *stream)
 {
 	ssize_t got;
+	size_t room;
 
 	move_down(stream);
-	got = read(stream->fd, stream->buffer + stream->end, stream->size - stream->end);
+	room = stream->size - stream->end;
+	/* Of a file not all at once, which nothing would find in the cache any more. */
+	got = read(stream->fd, stream->buffer + stream->end, room < CHUNK ? room : CHUNK);
 	if (got < 0)
 		return errno == EINTR || errno == EAGAIN ? 0 : -errno;
 	stream->at_end = got == 0;

@@ -113,17 +113,6 @@ static int take_rlimit(struct run_options *options, const char *text)
 	return 0;
 }
 
-/* One of two words. Return: 0 or 1 as @value; STATUS_USAGE after a complaint. */
-static int take_word(const char *option, const char *text, const char *first, const char *second,
-		     uint32_t *value)
-{
-	if (strcmp(text, first) != 0 && strcmp(text, second) != 0)
-		return wrong_usage("%s: '%s' or '%s' was expected, not '%s'", option, first, second,
-				   text);
-	*value = strcmp(text, second) == 0;
-	return 0;
-}
-
 static int take_option(struct run_options *options, int option, const char *text)
 {
 	uint32_t word = 0;
