@@ -21,8 +21,8 @@
 static const char help[] =
 	"usage: peal record [OPTION]... FILE\n"
 	"\n"
-	"Writes the records of standard input with their times to FILE, and passes them on\n"
-	"to standard output. Needs a new FILE. Killed, it leaves all blocks that are whole.\n"
+	"Writes the records of standard input with their times to FILE, which must be new,\n"
+	"and passes them on. Killed, it leaves a FILE that is whole up to its last block.\n"
 	"\n"
 	"  --framing lines|length  a record is a line, or stands behind its length: 4\n"
 	"                          bytes, little-endian (default: lines)\n"

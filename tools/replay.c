@@ -22,8 +22,8 @@
 static const char help[] =
 	"usage: peal replay [OPTION]... FILE...\n"
 	"\n"
-	"Sends the records of what peal record wrote to standard output, one FILE after the\n"
-	"other, with the pauses that were between them. A torn end is dropped and told.\n"
+	"Sends the records of what peal record wrote to standard output, one FILE after\n"
+	"the other, with the pauses that were between them. A torn end is dropped and told.\n"
 	"\n"
 	"  --speed N|max           N times as fast, such as 10 or 0.5; max: no pauses\n"
 	"  --framing lines|length  a line each, or its length before each: 4 bytes,\n"

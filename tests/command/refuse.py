@@ -9,10 +9,11 @@ import struct
 from command import Skip
 
 # From include/uapi/asm-generic/unistd.h, and x86's own table for what is older than that.
-_GENERIC = {'clone': 220, 'eventfd2': 19, 'fcntl': 25, 'io_uring_setup': 425, 'membarrier': 283, 'memfd_create': 279,
-            'pidfd_open': 434, 'socketpair': 199}
-_X86_64 = {**_GENERIC, 'clone': 56, 'eventfd2': 290, 'fcntl': 72, 'membarrier': 324, 'memfd_create': 319,
-           'socketpair': 53}
+_GENERIC = {'clone': 220, 'eventfd2': 19, 'fcntl': 25, 'fdatasync': 83, 'io_uring_enter': 426,
+            'io_uring_setup': 425, 'membarrier': 283, 'memfd_create': 279, 'pidfd_open': 434, 'pwrite64': 68,
+            'socketpair': 199}
+_X86_64 = {**_GENERIC, 'clone': 56, 'eventfd2': 290, 'fcntl': 72, 'fdatasync': 75, 'membarrier': 324,
+           'memfd_create': 319, 'pwrite64': 18, 'socketpair': 53}
 NUMBERS = {'x86_64': _X86_64, 'aarch64': _GENERIC}.get(platform.machine(), {})
 
 # linux/filter.h, linux/seccomp.h, linux/prctl.h
