@@ -181,3 +181,14 @@ int take_word(const char *option, const char *text, const char *first, const cha
 	*value = strcmp(text, second) == 0;
 	return 0;
 }
+
+char **split_program(int *argc, char **argv)
+{
+	for (int i = 1; i < *argc; i++)
+		if (strcmp(argv[i], "--") == 0) {
+			argv[i] = NULL;
+			*argc = i;
+			return argv + i + 1;
+		}
+	return NULL;
+}

@@ -76,6 +76,9 @@ int take_duration(const char *option, const char *text, uint64_t *ns);
 int take_word(const char *option, const char *text, const char *first, const char *second,
 	      uint32_t *value);
 
+/* A program and its arguments, behind "--", which ends @argv then. Return: NULL without "--". */
+char **split_program(int *argc, char **argv);
+
 /* "4096", "64K", "1M", "2G": K, M, G and T are powers of 1024. */
 bool parse_size(const char *text, uint64_t *bytes);
 /* "0.5s", "100ms", "10us", "5ns", "2m", "1h"; a bare number is seconds. */

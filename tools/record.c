@@ -19,33 +19,40 @@
 #define SECOND_NS UINT64_C(1000000000)
 
 static const char help[] =
-	"usage: peal record [OPTION]... FILE\n"
+	"usage: peal record [OPTION]... FILE [-- PROGRAM [ARGUMENT]...]\n"
 	"\n"
-	"Writes the records of standard input with their times to FILE, which must be new,\n"
-	"and passes them on. Killed, it leaves a FILE that is whole up to its last block.\n"
+	"Writes the records of stdin, or those that PROGRAM sends as a guest (peal run),\n"
+	"to FILE, which must be new, with their times, and passes them on to stdout.\n"
+	"Killed, it leaves a FILE that is whole up to its last block: see --flush.\n"
 	"\n"
-	"  --framing lines|length  a record is a line, or stands behind its length: 4\n"
-	"                          bytes, little-endian (default: lines)\n"
+	"  --framing lines|length  a record is a line, or has its length before it:\n"
+	"                          4 bytes, little-endian (lines)\n"
 	"  -q, --quiet             do not pass records on\n"
 	"  --append                go on behind the last record of FILE\n"
-	"  --no-compress           store records as they are; --level N: zstd's (1)\n"
-	"  --rotate SIZE           FILE becomes FILE.1 and so on before it gets larger\n"
-	"  --keep N                how many of these stay (default: all)\n"
-	"  --flush TIME            nothing waits longer for its block (default: 1s)\n"
-	"  --sync                  each block goes to the disk at once; without it all go\n"
-	"                          there (fdatasync) when the file is finished\n"
-	"  --json                  the totals at the end, as JSON on standard error\n"
+	"  --level N               zstd's, 1 to 19 (1); --no-compress: store as it is\n"
+	"  --rotate SIZE           FILE becomes FILE.1 and so on, before it gets larger\n"
+	"  --keep N                so many of these stay (all)\n"
+	"  --flush TIME            no record waits longer before it is written (1s)\n"
+	"  --sync                  written means on the disk. Without it that is sure only\n"
+	"                          of a file that is finished (fdatasync)\n"
+	"  --to-guest SIZE  --to-host SIZE  of PROGRAM's rings (1M each)\n"
+	"  --json                  totals at the end, as JSON on stderr\n"
 	"\n"
-	"Example: tail -F log | peal record -q --rotate 1G --keep 9 log.peal\n"
-	"  peal replay --info log.peal\n";
+	"Example: tail -F log | peal record -q --rotate 1G --keep 9 log.peal\n";
+
+/* What the command line says. */
+struct wanted {
+	struct log_options log;
+	struct run_options run;
+	bool json;
+};
 
 struct record {
 	struct log_writer *log;
 	struct stream input, output;
-	bool quiet, json, shows;
-	enum framing framing;
+	bool json, shows;
 	int stop_fd, signal, status;
-	uint64_t begin_ns, now_ns;
+	uint64_t begin_ns;
 };
 
 /* --- Records ------------------------------------------------------------------------------------- */
@@ -76,26 +83,22 @@ static void take_records(struct record *record)
 {
 	const void *data = NULL;
 	size_t size = 0;
-	int rc = 1, status = 0;
+	int rc = 1;
 
-	while (status == 0 && (record->quiet || stream_has_room(&record->output)) &&
+	while (record->output.log_status == 0 && stream_has_room(&record->output) &&
 	       (rc = stream_next(&record->input, LOG_RECORD_MAX, &data, &size)) == 1) {
-		status = log_add(record->log, record->now_ns, 0, data, size);
-		if (!record->quiet)
-			stream_add(&record->output, data, size);
+		stream_add(&record->output, data, size, 0);
 		stream_take(&record->input);
 	}
 	if (rc < 0)
 		bad_input(record, rc);
-	if (status)
-		fail(record, status);
 }
 
 static void read_input(struct record *record)
 {
 	int rc = stream_fill(&record->input);
 
-	record->now_ns = peal_now_ns();
+	record->output.now_ns = peal_now_ns();
 	if (rc == 0)
 		return;
 	complain("standard input: %s", strerror(-rc));
@@ -165,11 +168,11 @@ static void report(const struct record *record, const struct log_totals *totals)
 /* Sleeps until there is something to read or write, or a block has waited for long enough. */
 static void wait_for_more(struct record *record)
 {
-	bool wants_input = record->quiet || stream_has_room(&record->output);
+	bool wants_input = stream_has_room(&record->output);
 	struct pollfd fds[] = {
 		{.fd = record->stop_fd, .events = POLLIN},
 		{.fd = wants_input ? record->input.fd : -1, .events = POLLIN},
-		{.fd = record->quiet ? -1 : record->output.fd},
+		{.fd = record->output.quiet ? -1 : record->output.fd},
 	};
 	uint64_t now = peal_now_ns(), due = log_due_ns(record->log);
 	uint64_t ns = due > now ? due - now : 0;
@@ -203,35 +206,45 @@ static void serve(struct record *record)
 		wait_for_more(record);
 		take_records(record);
 		write_output(record);
-		if (peal_now_ns() >= log_due_ns(record->log))
-			fail(record, log_flush(record->log));
+		stream_keep(&record->output);
+		fail(record, record->output.log_status);
 		show(record);
 	}
 }
 
-static int run_record(struct record *record, const char *path, const struct log_options *options)
+static int record_input(struct record *record, const struct run_options *options)
 {
-	struct log_totals totals;
-	int status;
-
 	record->stop_fd = stop_open();
 	if (record->stop_fd < 0 ||
-	    stream_open(&record->input, STDIN_FILENO, record->framing, LOG_RECORD_MAX) < 0 ||
-	    stream_open(&record->output, STDOUT_FILENO, record->framing, LOG_RECORD_MAX) < 0)
-		return complain("out of memory or descriptors"), STATUS_FAILED;
-	status = log_create(&record->log, path, options);
+	    stream_open(&record->input, STDIN_FILENO, options->framing, LOG_RECORD_MAX) < 0 ||
+	    stream_open(&record->output, STDOUT_FILENO, options->framing, LOG_RECORD_MAX) < 0)
+		return complain("no memory for records, or no descriptor"), STATUS_FAILED;
+	record->output.log = record->log;
+	record->output.quiet = options->quiet;
+	serve(record);
+	stream_close(&record->input);
+	stream_close(&record->output);
+	if (record->status == STATUS_OK && record->signal)
+		return STATUS_SIGNAL + record->signal;
+	return record->status;
+}
+
+static int run_record(const struct wanted *wanted, const char *path)
+{
+	struct record record = {.json = wanted->json, .begin_ns = peal_now_ns()};
+	struct run_options options = wanted->run;
+	struct log_totals totals;
+	int status = log_create(&record.log, path, &wanted->log), end;
+
 	if (status)
 		return status;
-	record->begin_ns = record->now_ns = peal_now_ns();
-	record->shows = isatty(STDERR_FILENO) == 1;
-	serve(record);
-	status = log_close(record->log, &totals);
-	if (status)
-		record->status = status;
-	else if (record->status == STATUS_OK && record->signal)
-		record->status = STATUS_SIGNAL + record->signal;
-	report(record, &totals);
-	return record->status;
+	record.shows = isatty(STDERR_FILENO) == 1;
+	options.log = record.log;
+	status = options.argv ? run_with(&options) : record_input(&record, &options);
+	end = log_close(record.log, &totals);
+	record.status = end ? end : status;
+	report(&record, &totals);
+	return record.status;
 }
 
 /* --- The command line ---------------------------------------------------------------------------- */
@@ -239,11 +252,6 @@ static int run_record(struct record *record, const char *path, const struct log_
 /* 64 KiB: at least one block of some size. */
 #define ROTATE_MIN (UINT64_C(64) << 10)
 #define LEVEL_MAX  19
-
-struct wanted {
-	struct log_options log;
-	struct record record;
-};
 
 /* Return: 0 or STATUS_USAGE. */
 static int take_option(struct wanted *wanted, int option, const char *text)
@@ -259,12 +267,15 @@ static int take_option(struct wanted *wanted, int option, const char *text)
 		break;
 	case 'f':
 		rc = take_word("--framing", text, "lines", "length", &word);
-		wanted->record.framing = word ? FRAMING_LENGTH : FRAMING_LINES;
+		wanted->run.framing = word ? FRAMING_LENGTH : FRAMING_LINES;
 		break;
 	case 'F':
 		return take_duration("--flush", text, &log->flush_ns);
+	case 'g':
+		return take_size("--to-guest", text, RING_MIN, RING_MAX,
+				 &wanted->run.to_guest_bytes);
 	case 'j':
-		wanted->record.json = true;
+		wanted->json = true;
 		break;
 	case 'k':
 		return take_number("--keep", text, 1, 1000000, &log->keep);
@@ -275,8 +286,12 @@ static int take_option(struct wanted *wanted, int option, const char *text)
 	case 'n':
 		log->level = 0;
 		break;
+	case 'o':
+		/* So that each of its records is one that a recording takes. */
+		return take_size("--to-host", text, RING_MIN, LOG_RECORD_MAX,
+				 &wanted->run.to_host_bytes);
 	case 'q':
-		wanted->record.quiet = true;
+		wanted->run.quiet = true;
 		break;
 	case 'r':
 		return take_size("--rotate", text, ROTATE_MIN, UINT64_C(1) << 50,
@@ -290,16 +305,39 @@ static int take_option(struct wanted *wanted, int option, const char *text)
 	return rc;
 }
 
+/* What none of the options can tell alone. */
+static int check(const struct wanted *wanted, int argc, char **argv)
+{
+	if (optind == argc)
+		return wrong_usage("a FILE was expected");
+	if (optind + 1 < argc)
+		return wrong_usage("one FILE was expected, and there is also '%s'",
+				   argv[optind + 1]);
+	if (wanted->run.argv && !wanted->run.argv[0])
+		return wrong_usage("a program to run was expected behind --");
+	if (wanted->log.keep > 0 && wanted->log.rotate_bytes == 0)
+		return wrong_usage("--keep goes with --rotate");
+	return 0;
+}
+
 /* Return: 0, STATUS_USAGE, or -1 when help was asked for. */
 static int parse(struct wanted *wanted, int argc, char **argv)
 {
 	static const struct option known[] = {
-		{"append", no_argument, NULL, 'a'},        {"flush", required_argument, NULL, 'F'},
-		{"framing", required_argument, NULL, 'f'}, {"help", no_argument, NULL, 'h'},
-		{"json", no_argument, NULL, 'j'},          {"keep", required_argument, NULL, 'k'},
-		{"level", required_argument, NULL, 'l'},   {"no-compress", no_argument, NULL, 'n'},
-		{"quiet", no_argument, NULL, 'q'},         {"rotate", required_argument, NULL, 'r'},
-		{"sync", no_argument, NULL, 's'},          {NULL, 0, NULL, 0},
+		{"append", no_argument, NULL, 'a'},
+		{"flush", required_argument, NULL, 'F'},
+		{"framing", required_argument, NULL, 'f'},
+		{"help", no_argument, NULL, 'h'},
+		{"json", no_argument, NULL, 'j'},
+		{"keep", required_argument, NULL, 'k'},
+		{"level", required_argument, NULL, 'l'},
+		{"no-compress", no_argument, NULL, 'n'},
+		{"quiet", no_argument, NULL, 'q'},
+		{"rotate", required_argument, NULL, 'r'},
+		{"sync", no_argument, NULL, 's'},
+		{"to-guest", required_argument, NULL, 'g'},
+		{"to-host", required_argument, NULL, 'o'},
+		{NULL, 0, NULL, 0},
 	};
 	int option, rc = 0;
 
@@ -308,23 +346,23 @@ static int parse(struct wanted *wanted, int argc, char **argv)
 			return -1;
 		rc = take_option(wanted, option, optarg);
 	}
-	if (rc == 0 && optind == argc)
-		rc = wrong_usage("a FILE was expected");
-	if (rc == 0 && optind + 1 < argc)
-		rc = wrong_usage("one FILE was expected, and there is also '%s'", argv[optind + 1]);
-	if (rc == 0 && wanted->log.keep > 0 && wanted->log.rotate_bytes == 0)
-		rc = wrong_usage("--keep goes with --rotate");
-	return rc;
+	return rc ? rc : check(wanted, argc, argv);
 }
 
 static int run(int argc, char **argv)
 {
-	struct wanted wanted = {.log = {.level = 1, .flush_ns = SECOND_NS}};
+	struct wanted wanted = {
+		.log = {.level = 1, .flush_ns = SECOND_NS},
+		.run = {.argv = split_program(&argc, argv),
+			.to_guest_bytes = RING_DEFAULT,
+			.to_host_bytes = RING_DEFAULT,
+			.ready_ns = READY_DEFAULT_NS},
+	};
 	int rc = parse(&wanted, argc, argv);
 
 	if (rc < 0)
-		return fputs(help, stdout), STATUS_OK;
-	return rc ? rc : run_record(&wanted.record, argv[optind], &wanted.log);
+		return fputs(help, stdout) == EOF ? STATUS_FAILED : STATUS_OK;
+	return rc ? rc : run_record(&wanted, argv[optind]);
 }
 
 const struct command command_record = {

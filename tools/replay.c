@@ -20,16 +20,17 @@
 #define SECOND_NS UINT64_C(1000000000)
 
 static const char help[] =
-	"usage: peal replay [OPTION]... FILE...\n"
+	"usage: peal replay [OPTION]... FILE... [-- PROGRAM [ARGUMENT]...]\n"
 	"\n"
-	"Sends the records of what peal record wrote to standard output, one FILE after\n"
-	"the other, with the pauses that were between them. A torn end is dropped and told.\n"
+	"Sends the records that peal record wrote, one FILE after the other, with the\n"
+	"pauses that were between them: to stdout, or to PROGRAM as a guest (peal run),\n"
+	"whose answers go to stdout. A torn end is left out, and told.\n"
 	"\n"
 	"  --speed N|max           N times as fast, such as 10 or 0.5; max: no pauses\n"
-	"  --framing lines|length  a line each, or its length before each: 4 bytes,\n"
-	"                          little-endian (default: lines)\n"
-	"  --info                  instead, tell what is in each FILE\n"
-	"  --json                  the same, as JSON\n"
+	"  --framing lines|length  on stdout: a line each, or its length before each: 4\n"
+	"                          bytes, little-endian (lines)\n"
+	"  --to-guest SIZE  --to-host SIZE  of PROGRAM's rings (1M each)\n"
+	"  --info                  instead, tell what is in each FILE; --json: as JSON\n"
 	"\n"
 	"There is no pause where a recorder went on behind another (record --append).\n"
 	"\n"
@@ -38,8 +39,8 @@ static const char help[] =
 
 struct replay {
 	struct tape tape;
+	struct run_options run;
 	struct stream output;
-	enum framing framing;
 	int stop_fd, signal, status;
 	bool info, json, shows;
 	uint64_t begin_ns;
@@ -67,7 +68,7 @@ static void take_records(struct replay *replay)
 			now = peal_now_ns();
 		if (tape->due_ns > now)
 			break;
-		stream_add(&replay->output, tape->record.data, tape->record.size);
+		stream_add(&replay->output, tape->record.data, tape->record.size, 0);
 		tape_take(tape);
 	}
 }
@@ -120,9 +121,9 @@ static bool is_over(const struct replay *replay)
 	       (replay->tape.at_end && stream_is_empty(&replay->output));
 }
 
-static int run_replay(struct replay *replay)
+static int replay_to_output(struct replay *replay)
 {
-	int rc = stream_open(&replay->output, STDOUT_FILENO, replay->framing, LOG_RECORD_MAX);
+	int rc = stream_open(&replay->output, STDOUT_FILENO, replay->run.framing, LOG_RECORD_MAX);
 
 	replay->stop_fd = stop_open();
 	if (rc < 0 || replay->stop_fd < 0)
@@ -135,11 +136,20 @@ static int run_replay(struct replay *replay)
 		show(replay);
 		wait_for_more(replay);
 	}
-	tape_close(&replay->tape);
 	stream_close(&replay->output);
 	if (replay->status == STATUS_OK && replay->signal)
 		return STATUS_SIGNAL + replay->signal;
-	return replay->status ? replay->status : replay->tape.status;
+	return replay->status;
+}
+
+static int run_replay(struct replay *replay)
+{
+	int status;
+
+	replay->run.tape = &replay->tape;
+	status = replay->run.argv ? run_with(&replay->run) : replay_to_output(replay);
+	tape_close(&replay->tape);
+	return status ? status : replay->tape.status;
 }
 
 /* --- The command line ---------------------------------------------------------------------------- */
@@ -169,14 +179,19 @@ static int take_option(struct replay *replay, int option, const char *text)
 	switch (option) {
 	case 'f':
 		rc = take_word("--framing", text, "lines", "length", &word);
-		replay->framing = word ? FRAMING_LENGTH : FRAMING_LINES;
+		replay->run.framing = word ? FRAMING_LENGTH : FRAMING_LINES;
 		return rc;
+	case 'g':
+		return take_size("--to-guest", text, RING_MIN, RING_MAX,
+				 &replay->run.to_guest_bytes);
 	case 'i':
 		replay->info = true;
 		return 0;
 	case 'j':
 		replay->json = true;
 		return 0;
+	case 'o':
+		return take_size("--to-host", text, RING_MIN, RING_MAX, &replay->run.to_host_bytes);
 	case 's':
 		return take_speed(text, &replay->tape.speed);
 	default:
@@ -188,9 +203,14 @@ static int take_option(struct replay *replay, int option, const char *text)
 static int parse(struct replay *replay, int argc, char **argv)
 {
 	static const struct option known[] = {
-		{"framing", required_argument, NULL, 'f'}, {"help", no_argument, NULL, 'h'},
-		{"info", no_argument, NULL, 'i'},          {"json", no_argument, NULL, 'j'},
-		{"speed", required_argument, NULL, 's'},   {NULL, 0, NULL, 0},
+		{"framing", required_argument, NULL, 'f'},
+		{"help", no_argument, NULL, 'h'},
+		{"info", no_argument, NULL, 'i'},
+		{"json", no_argument, NULL, 'j'},
+		{"speed", required_argument, NULL, 's'},
+		{"to-guest", required_argument, NULL, 'g'},
+		{"to-host", required_argument, NULL, 'o'},
+		{NULL, 0, NULL, 0},
 	};
 	int option, rc = 0;
 
@@ -201,17 +221,25 @@ static int parse(struct replay *replay, int argc, char **argv)
 	}
 	if (rc == 0 && optind == argc)
 		rc = wrong_usage("a FILE was expected");
+	if (rc == 0 && replay->run.argv && !replay->run.argv[0])
+		rc = wrong_usage("a program to run was expected behind --");
 	replay->tape.paths = argv + optind;
 	return rc;
 }
 
 static int run(int argc, char **argv)
 {
-	struct replay replay = {.tape.speed = 1};
+	struct replay replay = {
+		.tape.speed = 1,
+		.run = {.argv = split_program(&argc, argv),
+			.to_guest_bytes = RING_DEFAULT,
+			.to_host_bytes = RING_DEFAULT,
+			.ready_ns = READY_DEFAULT_NS},
+	};
 	int rc = parse(&replay, argc, argv);
 
 	if (rc < 0)
-		return fputs(help, stdout), STATUS_OK;
+		return fputs(help, stdout) == EOF ? STATUS_FAILED : STATUS_OK;
 	if (rc == 0 && (replay.info || replay.json))
 		return replay_info(replay.tape.paths, replay.json);
 	return rc ? rc : run_replay(&replay);

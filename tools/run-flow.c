@@ -45,14 +45,14 @@ static void wait_for_room(struct guest *guest, size_t size)
 }
 
 /* Return: false when the ring is full or over. */
-static bool hand_over(struct guest *guest, const void *data, size_t size)
+static bool hand_over(struct guest *guest, const void *data, size_t size, uint16_t type)
 {
 	void *payload;
 	int rc = peal_reserve(peal_tx(guest->channel), size, &payload);
 
 	if (rc == 0) {
 		memcpy(payload, data, size);
-		rc = peal_stage(peal_tx(guest->channel), size, 0);
+		rc = peal_stage(peal_tx(guest->channel), size, type);
 	}
 	if (rc == -EAGAIN)
 		wait_for_room(guest, size);
@@ -102,7 +102,7 @@ bool flow_in(struct guest *guest, struct stream *input)
 			/* What stands before the end must be there when it is told. */
 			peal_publish(peal_tx(guest->channel));
 			finish_input(guest, input, rc, max);
-		} else if (hand_over(guest, data, size)) {
+		} else if (hand_over(guest, data, size, input->type)) {
 			stream_take(input);
 			did = true;
 		}
@@ -129,10 +129,12 @@ bool flow_out(struct guest *guest, struct stream *output)
 	bool did = false;
 	int rc = 1;
 
+	if (output->log)
+		output->now_ns = peal_now_ns();
 	while (guest->has_data && !guest->rx_over && rc == 1 && stream_has_room(output)) {
 		rc = peal_next(rx, &record);
 		if (rc == 1) {
-			stream_add(output, record.data, record.size);
+			stream_add(output, record.data, record.size, record.type);
 			did = true;
 		}
 	}

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "log.h"
+#include "replay.h"
 #include "run.h"
 
 /* How much is read and written at once, where records are small. */
@@ -103,8 +105,27 @@ static int next_line(struct stream *stream, size_t max, const void **data, size_
 	return 1;
 }
 
+static int next_of_tape(struct stream *stream, size_t max, const void **data, size_t *size)
+{
+	struct tape *tape = stream->tape;
+
+	stream->at_end = !tape_next(tape);
+	if (!stream->at_end && tape->due_ns > stream->now_ns)
+		stream->now_ns = peal_now_ns();
+	if (stream->at_end || tape->due_ns > stream->now_ns)
+		return 0;
+	if (tape->record.size > max)
+		return -EMSGSIZE;
+	stream->type = tape->record.type;
+	*data = tape->record.data;
+	*size = tape->record.size;
+	return 1;
+}
+
 int stream_next(struct stream *stream, size_t max, const void **data, size_t *size)
 {
+	if (stream->tape)
+		return next_of_tape(stream, max, data, size);
 	if (stream->framing == FRAMING_LENGTH)
 		return next_of_length(stream, max, data, size);
 	return next_line(stream, max, data, size);
@@ -114,7 +135,10 @@ void stream_take(struct stream *stream)
 {
 	size_t size = stream->scanned;
 
-	if (stream->framing == FRAMING_LENGTH) {
+	if (stream->tape) {
+		size = stream->tape->record.size;
+		tape_take(stream->tape);
+	} else if (stream->framing == FRAMING_LENGTH) {
 		size = load_length(stream->buffer + stream->begin);
 		stream->begin += LENGTH_BYTES + size;
 	} else {
@@ -132,20 +156,26 @@ bool stream_has_room(const struct stream *stream)
 	return stream->size - stream->end >= stream->room;
 }
 
-void stream_add(struct stream *stream, const void *data, size_t size)
+void stream_add(struct stream *stream, const void *data, size_t size, uint16_t type)
 {
-	unsigned char *at = stream->buffer + stream->end;
+	unsigned char *at = stream->buffer + stream->end, *copy = at;
+	size_t before = stream->end;
 
 	if (stream->framing == FRAMING_LENGTH) {
 		for (int i = 0; i < LENGTH_BYTES; i++)
 			at[i] = (unsigned char)(size >> 8 * i);
-		memcpy(at + LENGTH_BYTES, data, size);
+		copy += LENGTH_BYTES;
 		stream->end += LENGTH_BYTES + size;
 	} else {
-		memcpy(at, data, size);
 		at[size] = '\n';
 		stream->end += size + 1;
 	}
+	memcpy(copy, data, size);
+	/* The copy: a guest can change what stands in its ring. */
+	if (stream->log && stream->log_status == 0)
+		stream->log_status = log_add(stream->log, stream->now_ns, type, copy, size);
+	if (stream->quiet)
+		stream->end = before;
 	stream->records++;
 	stream->bytes += size;
 }
@@ -176,4 +206,17 @@ int stream_flush(struct stream *stream)
 	}
 	stream->begin = stream->end = 0;
 	return 0;
+}
+
+uint64_t stream_due_ns(const struct stream *stream)
+{
+	if (stream->tape)
+		return stream->tape->has_record ? stream->tape->due_ns : PEAL_FOREVER;
+	return stream->log ? log_due_ns(stream->log) : PEAL_FOREVER;
+}
+
+void stream_keep(struct stream *stream)
+{
+	if (stream->log && stream->log_status == 0 && log_due_ns(stream->log) <= peal_now_ns())
+		stream->log_status = log_flush(stream->log);
 }

@@ -181,6 +181,15 @@ static void read_input(struct run *run)
 	stream_cut(&run->input);
 }
 
+/* A time from now, but not behind @due_ns. */
+static uint64_t sooner(uint64_t ns, uint64_t due_ns)
+{
+	uint64_t now = due_ns == PEAL_FOREVER ? 0 : peal_now_ns();
+	uint64_t left = due_ns > now ? due_ns - now : 0;
+
+	return due_ns != PEAL_FOREVER && left < ns ? left : ns;
+}
+
 /* Looks at all that can happen; if @may_sleep and nothing has, sleeps until something does. */
 static void look(struct run *run, struct guest *guest, bool may_sleep)
 {
@@ -188,7 +197,8 @@ static void look(struct run *run, struct guest *guest, bool may_sleep)
 		guest->has_space && !guest->tx_over && !guest->ended && !run->input.at_end;
 	struct pollfd fds[FDS] = {
 		[STOP] = {.fd = run->stop_fd, .events = POLLIN},
-		[INPUT] = {.fd = wants_input ? run->input.fd : -1, .events = POLLIN},
+		[INPUT] = {.fd = wants_input && !run->input.tape ? run->input.fd : -1,
+			   .events = POLLIN},
 		/* Without events it still tells that its reader is gone. */
 		[OUTPUT] = {.fd = run->output.fd},
 		[POLLER] = {.fd = peal_poller_fd(guest->poller), .events = POLLIN},
@@ -199,6 +209,9 @@ static void look(struct run *run, struct guest *guest, bool may_sleep)
 		fds[OUTPUT].events = POLLOUT;
 	if (take_events(guest) != -EAGAIN || !may_sleep || peal_poller_arm(guest->poller) != 0)
 		ns = 0;
+	ns = sooner(ns, stream_due_ns(&run->output));
+	if (wants_input)
+		ns = sooner(ns, stream_due_ns(&run->input));
 	if (wait_for(fds, FDS, ns) <= 0)
 		return;
 	if (fds[STOP].revents)
@@ -225,7 +238,7 @@ static void write_output(struct run *run)
 
 static bool is_over(const struct run *run, const struct guest *guest)
 {
-	return run->signal || run->output_errno || guest->error ||
+	return run->signal || run->output_errno || run->output.log_status || guest->error ||
 	       (guest->ended && guest->rx_over && stream_is_empty(&run->output));
 }
 
@@ -236,6 +249,7 @@ static void serve(struct run *run, struct guest *guest)
 
 		did |= flow_out(guest, &run->output);
 		write_output(run);
+		stream_keep(&run->output);
 		if (is_over(run, guest))
 			return;
 		/* What had no room for its end may have it now. */
@@ -266,6 +280,8 @@ static int outcome(const struct run *run, const struct guest *guest)
 		return STATUS_OUTPUT_GONE;
 	if (run->output_errno)
 		return complain("standard output: %s", strerror(run->output_errno)), STATUS_FAILED;
+	if (run->output.log_status)
+		return run->output.log_status;
 	return guest->error ? STATUS_FAILED : -1;
 }
 

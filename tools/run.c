@@ -13,9 +13,6 @@
 #include "command.h"
 #include "run.h"
 
-#define RING_MIN UINT64_C(4096)
-#define RING_MAX (UINT64_C(1) << 40)
-
 /* Before a guest is started again: doubled each time, from the first to the last. */
 #define BACK_OFF_FIRST_NS UINT64_C(100000000)
 #define BACK_OFF_LAST_NS  UINT64_C(10000000000)
@@ -241,7 +238,7 @@ static size_t largest_record(uint64_t ring_bytes)
 	return size;
 }
 
-static int run_with(const struct run_options *options)
+int run_with(const struct run_options *options)
 {
 	struct run run = {.options = options};
 	char end[512] = "";
@@ -249,7 +246,8 @@ static int run_with(const struct run_options *options)
 
 	run.show.begin_ns = run.show.last_ns = run.show.taken_ns = peal_now_ns();
 	/* Who types at a terminal would find the line in what he types. */
-	run.show.wanted = progress_is_wanted() && !isatty(STDIN_FILENO) && !options->json;
+	run.show.wanted = progress_is_wanted() && (options->tape || !isatty(STDIN_FILENO)) &&
+			  !options->json;
 	run.stop_fd = stop_open();
 	if (run.stop_fd < 0)
 		return complain("signalfd: %s", strerror(-run.stop_fd)), STATUS_FAILED;
@@ -260,6 +258,9 @@ static int run_with(const struct run_options *options)
 		complain("no memory for records of rings so large");
 		status = STATUS_FAILED;
 	} else {
+		run.input.tape = options->tape;
+		run.output.log = options->log;
+		run.output.quiet = options->quiet;
 		status = run_guests(&run, end, sizeof(end));
 		if (status == STATUS_OK && run.bad_input)
 			status = STATUS_FAILED;
@@ -273,9 +274,9 @@ static int run_with(const struct run_options *options)
 static int run(int argc, char **argv)
 {
 	struct run_options options = {
-		.to_guest_bytes = UINT64_C(1) << 20,
-		.to_host_bytes = UINT64_C(1) << 20,
-		.ready_ns = UINT64_C(10000000000),
+		.to_guest_bytes = RING_DEFAULT,
+		.to_host_bytes = RING_DEFAULT,
+		.ready_ns = READY_DEFAULT_NS,
 	};
 	int rc = parse(&options, argc, argv);
 

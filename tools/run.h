@@ -29,6 +29,13 @@ enum framing {
 
 #define RUN_RLIMITS_MAX 16
 
+/* Rings that a channel can have, and one for those who have no reason for another. */
+#define RING_MIN     UINT64_C(4096)
+#define RING_MAX     (UINT64_C(1) << 40)
+#define RING_DEFAULT (UINT64_C(1) << 20)
+
+#define READY_DEFAULT_NS UINT64_C(10000000000)
+
 /* What a guest may ask of the kernel. */
 struct filter {
 	struct sock_filter code[512];
@@ -36,8 +43,14 @@ struct filter {
 	bool names_itself;     /* the guest's process id is to be filled in */
 };
 
+struct tape;
+struct log_writer;
+
 struct run_options {
 	char **argv;
+	struct tape *tape;      /* of peal replay: records come from there; NULL: from stdin */
+	struct log_writer *log; /* of peal record: gets what the guest sends, as well; or NULL */
+	bool quiet;             /* nobody else gets it */
 	enum framing framing;
 	uint64_t to_guest_bytes, to_host_bytes;
 	uint32_t doorbell;
@@ -63,6 +76,12 @@ struct stream {
 	size_t room;    /* what the largest record takes */
 	size_t scanned; /* behind @begin: there is no end of a line in these bytes */
 	uint64_t records, bytes;
+	struct tape *tape;      /* of input: records come from there, each at its time; or NULL */
+	uint16_t type;          /* of the record that stream_next() found */
+	struct log_writer *log; /* of output: gets them as well; or NULL */
+	bool quiet;             /* nobody else gets them */
+	int log_status;         /* what it says */
+	uint64_t now_ns;        /* when they came, for @log: the caller's to set */
 };
 
 /* @record_max: the largest record. Return: 0 or -ENOMEM. */
@@ -80,10 +99,15 @@ void stream_cut(struct stream *stream);
 
 /* Output. Has it room for the largest record, or must all be written first? */
 bool stream_has_room(const struct stream *stream);
-void stream_add(struct stream *stream, const void *data, size_t size);
+void stream_add(struct stream *stream, const void *data, size_t size, uint16_t type);
 /* Writes what can be written without waiting. Return: 0 or a negative errno. */
 int stream_flush(struct stream *stream);
 bool stream_is_empty(const struct stream *stream);
+
+/* When there will be another record of @tape, or something of @log is to be written; PEAL_FOREVER. */
+uint64_t stream_due_ns(const struct stream *stream);
+/* Writes it. */
+void stream_keep(struct stream *stream);
 
 /* --- run-flow.c ---------------------------------------------------------------------------------- */
 
@@ -142,6 +166,9 @@ struct run {
 
 /* Was all that came in handed to a guest? */
 bool run_input_is_over(const struct run *run);
+
+/* Guests, with what peal record and peal replay add. Return: an enum status. */
+int run_with(const struct run_options *options);
 
 /* One guest's life. Return: -1 when it has ended by itself, with run->status and a sentence in @end;
  * otherwise an enum status, and what was wrong has been said. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * guest.c - guests of every kind, for the tests of `peal run`.
+ * guest.c - guests of every kind, for the tests of `peal run`, `record` and `replay`.
  *
  * usage: command-guest MODE [NUMBER [NUMBER]]
  */
@@ -158,6 +158,35 @@ static int burst(void)
 	return rc;
 }
 
+/* The same, each with its number as its type. */
+static int burst_of_types(void)
+{
+	char text[32];
+	int rc = 0;
+
+	for (long i = 0; i < first && rc == 0; i++) {
+		snprintf(text, sizeof(text), "%ld", i);
+		rc = peal_send(peal_tx(channel), text, strlen(text), (uint16_t)i, PEAL_FOREVER);
+	}
+	return rc;
+}
+
+/* What are the types of what it gets? */
+static int tell_types(void)
+{
+	struct peal_record record;
+	char text[64];
+	int rc;
+
+	while ((rc = peal_next_wait(peal_rx(channel), &record, PEAL_FOREVER)) == 1) {
+		snprintf(text, sizeof(text), "%u: %.*s", record.type, (int)record.size,
+			 (const char *)record.data);
+		peal_release(peal_rx(channel));
+		say(text);
+	}
+	return rc;
+}
+
 /* A record that can not be, behind one that can. */
 static int lie(void)
 {
@@ -194,6 +223,10 @@ static int be(const char *mode)
 		rc = tell_limits();
 	else if (strcmp(mode, "burst") == 0)
 		rc = burst();
+	else if (strcmp(mode, "burst-of-types") == 0)
+		rc = burst_of_types();
+	else if (strcmp(mode, "types") == 0)
+		rc = tell_types();
 	else if (strcmp(mode, "exit") == 0) /* after FIRST records, with status SECOND */
 		rc = echo(first, &records) == 0 ? (int)second : 99;
 	else if (strcmp(mode, "kill") == 0) /* after FIRST records, by signal SECOND */

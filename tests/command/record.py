@@ -8,13 +8,14 @@ import hashlib
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import tempfile
 import threading
 import time
 
-from command import PEAL, Terminal, case, finish, one_line, peal, start, until
+from command import PEAL, Terminal, case, finish, guest, one_line, peal, start, until
 from recording import SESSION, ZSTD, block, file_header, framed, read, record, unframed
 
 MIB = 1 << 20
@@ -164,9 +165,9 @@ def a_file_is_what_the_document_says():
 class Live:
     """A recorder whose input stays open."""
 
-    def __init__(self, path, *options):
+    def __init__(self, path, *options, program=()):
         self.path = path
-        self.process = start('record', *options, path, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        self.process = start('record', *options, path, *program, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE)
 
     def say(self, line):
@@ -344,10 +345,10 @@ def only_so_many_files_stay():
 
 # --- Pace --------------------------------------------------------------------------------------------
 
-def arrivals(path, count, *options):
+def arrivals(path, count, *options, program=()):
     """When each line came, in seconds since the replay was started."""
     begin = time.monotonic_ns()
-    with start('replay', *options, path, stdout=subprocess.PIPE) as process:
+    with start('replay', *options, path, *program, stdout=subprocess.PIPE) as process:
         times = [(process.stdout.readline(), time.monotonic_ns() - begin) for _ in range(count)]
         assert process.stdout.read() == b''
     assert process.returncode == 0
@@ -401,6 +402,103 @@ def a_pause_ends_at_once_by_sigint():
         assert process.returncode == 130
 
 
+# --- Guests ------------------------------------------------------------------------------------------
+
+GUEST = guest('command-guest')
+
+
+@case
+def what_a_guest_sends_is_recorded_with_its_types_and_passed_on():
+    with scratch() as place:
+        path = os.path.join(place, 'a.peal')
+        numbers = b''.join(b'%d\n' % number for number in range(70000))
+        done = peal('record', path, '--', GUEST, 'burst-of-types', '70000')
+        assert done.stdout == numbers and done.stderr == b''
+        assert peal('replay', '--speed', 'max', path).stdout == numbers
+        # And back: another guest gets them with their types.
+        done = peal('replay', '--speed', 'max', path, '--', GUEST, 'types')
+        assert done.stdout == b''.join(b'%d: %d\n' % (number % 65536, number) for number in range(70000))
+        assert peal('record', '-q', path + '2', '--', GUEST, 'burst-of-types', '9').stdout == b''
+        assert replayed(path + '2') == [b'%d' % number for number in range(9)]
+
+
+@case
+def the_guest_gets_standard_input():
+    with scratch() as place:
+        path, stream = os.path.join(place, 'a.peal'), framed([b'', b'\n\0', random.Random(8).randbytes(900000)] * 9)
+        assert peal('record', *LENGTH, path, '--', GUEST, 'echo', stdin=stream).stdout == stream
+        assert peal('replay', *LENGTH, '--speed', 'max', path, '--', GUEST, 'echo').stdout == stream
+
+
+@case
+def how_a_guest_ended_is_the_status_and_what_it_sent_is_kept():
+    with scratch() as place:
+        for number, (end, status) in enumerate([(('exit', '2', '7'), 7), (('kill', '2', '9'), 137)]):
+            path = os.path.join(place, str(number))
+            done = peal('record', path, '--', GUEST, *end, stdin=b'one\ntwo\nthree\n', status=status)
+            assert done.stdout == b'one\ntwo\n' and replayed(path) == [b'one', b'two']
+        done = peal('record', path + '2', '--', place + '/no-such-guest', status=127)
+        assert 'no-such-guest' in one_line(done.stderr)
+
+
+@case
+def a_guest_s_records_are_in_the_file_after_the_flush_time():
+    with scratch() as place:
+        live = Live(os.path.join(place, 'a.peal'), '--flush', '20ms', program=('--', GUEST, 'echo'))
+        live.say(b'one\n')
+        until('it is in the file', lambda: info(live.path)['records'] == 1)
+        live.say(b'two\n')
+        assert live.end(signal.SIGINT)[0] == 130 and replayed(live.path) == [b'one', b'two']
+
+
+@case
+def a_guest_is_never_sent_a_record_ahead_of_its_time():
+    with scratch() as place:
+        path, pause = os.path.join(place, 'a.peal'), SECOND_NS // 20
+        with open(path, 'wb') as file:
+            file.write(file_header(7) + block(7, 0, b''.join(
+                record(b'%d' % number, delta=pause) for number in range(4)), records=4))
+        for speed in (1, 2):
+            for number, (line, at) in enumerate(
+                    arrivals(path, 4, '--speed', str(speed), program=('--', GUEST, 'echo'))):
+                assert line == b'%d\n' % number and at >= number * pause / speed, (at, number)
+
+
+@case
+def a_record_that_is_larger_than_the_ring_is_told():
+    with scratch() as place:
+        path = os.path.join(place, 'a.peal')
+        peal('record', '-q', path, stdin=b'one\n' + b'x' * 9000 + b'\nthree\n')
+        done = peal('replay', '--to-guest', '8K', path, '--', GUEST, 'echo', status=1)
+        assert done.stdout == b'one\n' and 'record 2' in one_line(done.stderr)
+        assert len(peal('replay', '--to-guest', '16K', path, '--', GUEST, 'echo').stdout) == 9011
+
+
+@case
+def a_disk_that_is_full_ends_the_guest():
+    with scratch() as place:
+        path = os.path.join(place, 'a.peal')
+
+        def limit():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (2 * MIB, 2 * MIB))
+        done = peal('record', '--no-compress', '-q', path, '--', GUEST, 'burst', '100000000', status=1,
+                    preexec_fn=limit)
+        assert 'File too large' in one_line(done.stderr) and info(path)['end'] == 'whole'
+
+
+@case
+def damage_is_the_status_also_with_a_guest():
+    with scratch() as place:
+        path = os.path.join(place, 'a.peal')
+        for line in (b'one\n', b'two\n', b'three\n'):
+            peal('record', '-q', '--append', path, stdin=line)
+        with open(path, 'r+b') as file:
+            file.seek(read(path)[1].at)
+            file.write(b'?')
+        done = peal('replay', path, '--', GUEST, 'echo', status=1)
+        assert done.stdout == b'one\n' and 'damaged' in one_line(done.stderr)
+
+
 # --- The command line --------------------------------------------------------------------------------
 
 @case
@@ -410,6 +508,7 @@ def wrong_usage_is_told():
             (('record', '--framing', 'x', 'a'), "'x'"), (('record', '--level', '20', 'a'), "'20'"),
             (('record', '--rotate', '1', 'a'), '64.0 KiB'), (('record', '--keep', '3', 'a'), '--rotate'),
             (('record', '--flush', 'soon', 'a'), "'soon'"), (('replay', '--speed', '0', 'a'), "'0'"),
+            (('record', 'a', '--'), 'program'), (('replay', 'a', '--'), 'program'),
             (('replay', '--speed', 'nan', 'a'), "'nan'"), (('replay', '--speed', '1x', 'a'), "'1x'")]:
         done = peal(*arguments, status=2)
         assert word in one_line(done.stderr) and done.stdout == b'', done
