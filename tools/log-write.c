@@ -1,179 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * log-write.c - records into blocks, blocks into files.
+ * log-write.c - records into blocks.
  *
  *	log_add ─▶ raw: the block that is being filled ─▶ zstd ─▶ a slot of the output ─▶ FILE
  *	                                                                 full: FILE ─▶ FILE.1 ─▶ FILE.2
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/random.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#include <zstd.h>
 
 #include <peal/base.h>
 
 #include "command.h"
-#include "log.h"
-
-struct log_writer {
-	struct log_options options;
-	const char *path;
-	int fd;
-	struct log_output *output;
-	ZSTD_CCtx *zstd;
-	uint64_t id, file_size; /* of this file; all that was asked for */
-	uint64_t epoch_ns; /* what is to be added to CLOCK_MONOTONIC to get the time since 1970 */
-	struct log_block block; /* the one that is being filled */
-	struct log_buffer raw;  /* room for the header, and then its records */
-	size_t raw_size;
-	uint64_t last_ns; /* of the last record, since 1970 */
-	uint64_t due_ns;
-	bool failed;
-	struct log_totals totals;
-};
-
-static int failed(struct log_writer *writer, int error)
-{
-	writer->failed = true;
-	complain("%s: %s", writer->path, strerror(-error));
-	return STATUS_FAILED;
-}
-
-/* --- Files --------------------------------------------------------------------------------------- */
-
-static int write_file_header(struct log_writer *writer)
-{
-	uint8_t header[LOG_FILE_HEADER];
-	ssize_t n;
-
-	if (getrandom(&writer->id, sizeof(writer->id), 0) != sizeof(writer->id))
-		return failed(writer, -errno);
-	log_put_file_header(header, writer->id);
-	n = pwrite(writer->fd, header, sizeof(header), 0);
-	if (n != sizeof(header))
-		return failed(writer, n < 0 ? -errno : -ENOSPC);
-	writer->file_size = sizeof(header);
-	writer->totals.stored += sizeof(header);
-	writer->block.sequence = 0;
-	return 0;
-}
-
-static int open_flags(const struct log_writer *writer)
-{
-	return O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK |
-	       (writer->options.sync ? O_DSYNC : 0);
-}
-
-/* Two recorders would write over each other. */
-static int lock(struct log_writer *writer)
-{
-	struct stat stat;
-
-	if (fstat(writer->fd, &stat) < 0)
-		return failed(writer, -errno);
-	if (!S_ISREG(stat.st_mode)) {
-		complain("%s: a regular file was expected", writer->path);
-		return STATUS_FAILED;
-	}
-	if (flock(writer->fd, LOCK_EX | LOCK_NB) < 0) {
-		complain("%s: %s", writer->path,
-			 errno == EWOULDBLOCK ? "another process records to it" : strerror(errno));
-		return STATUS_FAILED;
-	}
-	return 0;
-}
-
-static int make_file(struct log_writer *writer)
-{
-	int status;
-
-	writer->fd = open(writer->path, open_flags(writer) | O_EXCL, 0666);
-	if (writer->fd < 0 && errno == EEXIST) {
-		complain("%s is there already; --append goes on behind its last record",
-			 writer->path);
-		return STATUS_FAILED;
-	}
-	if (writer->fd < 0)
-		return failed(writer, -errno);
-	status = lock(writer);
-	return status ? status : write_file_header(writer);
-}
-
-/* Cut off what is torn, go on behind it. */
-static int continue_file(struct log_writer *writer)
-{
-	struct log_reader reader;
-	int rc, status;
-
-	status = log_open(&reader, writer->path);
-	if (status)
-		return status;
-	while ((rc = log_next_block(&reader)) == 1)
-		;
-	status = rc < 0 ? -rc : log_end(&reader);
-	if (status == 0 && reader.at < reader.size && ftruncate(writer->fd, (off_t)reader.at) < 0)
-		status = failed(writer, -errno);
-	writer->id = reader.id;
-	writer->file_size = reader.at;
-	writer->block.sequence = reader.next_block;
-	log_shut(&reader);
-	if (status)
-		return status;
-	return writer->file_size == 0 ? write_file_header(writer) : 0;
-}
-
-static int append_file(struct log_writer *writer)
-{
-	int status;
-
-	writer->fd = open(writer->path, open_flags(writer), 0666);
-	if (writer->fd < 0)
-		return failed(writer, -errno);
-	status = lock(writer);
-	return status ? status : continue_file(writer);
-}
-
-/* All is written, whole and for good; or the file ends behind the last block that is whole. */
-static int finish_file(struct log_writer *writer)
-{
-	int rc = log_output_finish(writer->output);
-
-	if (rc < 0) {
-		if (!writer->failed)
-			failed(writer, rc);
-		/* Where this fails as well, readers find the torn block. */
-		if (ftruncate(writer->fd, (off_t)log_output_end(writer->output)) < 0)
-			return STATUS_FAILED;
-	}
-	if (fdatasync(writer->fd) < 0 && rc == 0)
-		rc = failed(writer, -errno);
-	return rc ? STATUS_FAILED : 0;
-}
-
-static int rotate(struct log_writer *writer)
-{
-	int status = finish_file(writer);
-
-	if (status == 0)
-		status = log_rotate(writer->path, writer->options.keep);
-	if (status) {
-		writer->failed = true;
-		return status;
-	}
-	close(writer->fd);
-	status = make_file(writer);
-	writer->failed = status != 0;
-	log_output_set(writer->output, writer->fd, writer->file_size);
-	return status;
-}
+#include "log-writer.h"
 
 /* --- Blocks -------------------------------------------------------------------------------------- */
 
@@ -232,21 +75,21 @@ int log_flush(struct log_writer *writer)
 		return writer->failed ? STATUS_FAILED : 0;
 	buffer = log_output_buffer(writer->output, &rc);
 	if (!buffer)
-		return failed(writer, rc);
+		return log_failed(writer, rc);
 	/* As large as what was filled: the two may be swapped. */
 	if (!log_buffer_reserve(buffer, writer->raw.capacity))
-		return failed(writer, -ENOMEM);
+		return log_failed(writer, -ENOMEM);
 	pack(writer, buffer);
 	size = LOG_BLOCK_HEADER + writer->block.stored_size;
 	if (is_full(writer, size)) {
-		status = rotate(writer);
+		status = log_rotate_file(writer);
 		if (status)
 			return status;
 	}
 	log_put_block(buffer->data, &writer->block, writer->id);
 	rc = log_output_write(writer->output, buffer, size);
 	if (rc < 0)
-		return failed(writer, rc);
+		return log_failed(writer, rc);
 	writer->file_size += size;
 	writer->totals.stored += size;
 	begin_block(writer);
@@ -286,11 +129,12 @@ int log_add(struct log_writer *writer, uint64_t now_ns, uint16_t type, const voi
 	if (writer->failed)
 		return STATUS_FAILED;
 	if (!log_buffer_reserve(&writer->raw, writer->raw_size + LOG_HEAD_MAX + size))
-		return failed(writer, -ENOMEM);
+		return log_failed(writer, -ENOMEM);
 	if (block->records == 0) {
 		block->time_ns = time_ns;
 		writer->last_ns = time_ns;
-		writer->due_ns = now_ns + writer->options.flush_ns;
+		if (__builtin_add_overflow(now_ns, writer->options.flush_ns, &writer->due_ns))
+			writer->due_ns = PEAL_FOREVER;
 	}
 	append(writer, head, log_put_head(head, time_ns - writer->last_ns, type, (uint32_t)size));
 	append(writer, data, size);
@@ -359,7 +203,7 @@ int log_create(struct log_writer **result, const char *path, const struct log_op
 	writer->path = path;
 	writer->fd = -1;
 	if (prepare(writer))
-		status = options->append ? append_file(writer) : make_file(writer);
+		status = options->append ? log_append_file(writer) : log_make_file(writer);
 	else
 		complain("out of memory");
 	if (status) {
@@ -378,7 +222,7 @@ int log_create(struct log_writer **result, const char *path, const struct log_op
 
 int log_close(struct log_writer *writer, struct log_totals *totals)
 {
-	int status = log_flush(writer), end = finish_file(writer);
+	int status = log_flush(writer), end = log_finish_file(writer);
 
 	*totals = writer->totals;
 	free_writer(writer);

@@ -4,7 +4,8 @@
  *
  *	log-format.c  file and block headers, one record inside a block
  *	log-crc.c     CRC-32C
- *	log-write.c   records into blocks, blocks into files, rotation
+ *	log-write.c   records into blocks
+ *	log-file.c    blocks into files
  *	log-rotate.c  FILE, FILE.1, FILE.2
  *	log-output.c  several blocks under way to a file at once
  *	log-read.c    blocks back into records, and how a file ends

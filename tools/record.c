@@ -33,8 +33,8 @@ static const char help[] =
 	"  --rotate SIZE           FILE becomes FILE.1 and so on, before it gets larger\n"
 	"  --keep N                so many of these stay (all)\n"
 	"  --flush TIME            no record waits longer before it is written (1s)\n"
-	"  --sync                  written means on the disk. Without it that is sure only\n"
-	"                          of a file that is finished (fdatasync)\n"
+	"  --sync                  written means on the disk; without it, that is so at a\n"
+	"                          file's end alone (fdatasync)\n"
 	"  --to-guest SIZE  --to-host SIZE  of PROGRAM's rings (1M each)\n"
 	"  --json                  totals at the end, as JSON on stderr\n"
 	"\n"
@@ -106,6 +106,16 @@ static void read_input(struct record *record)
 	fail(record, STATUS_FAILED);
 }
 
+static void output_failed(struct record *record, int rc)
+{
+	if (rc == -EPIPE) {
+		fail(record, STATUS_OUTPUT_GONE);
+	} else {
+		complain("standard output: %s", strerror(-rc));
+		fail(record, STATUS_FAILED);
+	}
+}
+
 static void write_output(struct record *record)
 {
 	int rc = 0;
@@ -116,12 +126,8 @@ static void write_output(struct record *record)
 			progress_end();
 		rc = stream_flush(&record->output);
 	}
-	if (rc == -EPIPE) {
-		fail(record, STATUS_OUTPUT_GONE);
-	} else if (rc < 0) {
-		complain("standard output: %s", strerror(-rc));
-		fail(record, STATUS_FAILED);
-	}
+	if (rc < 0)
+		output_failed(record, rc);
 }
 
 /* --- Showing ------------------------------------------------------------------------------------- */
@@ -191,6 +197,8 @@ static void wait_for_more(struct record *record)
 		read_input(record);
 	if (fds[2].revents & POLLERR && !record->output.is_file)
 		fail(record, STATUS_OUTPUT_GONE);
+	if (fds[2].revents & POLLNVAL)
+		output_failed(record, -EBADF);
 }
 
 static bool is_over(const struct record *record)
@@ -222,6 +230,10 @@ static int record_input(struct record *record, const struct run_options *options
 	record->output.log = record->log;
 	record->output.quiet = options->quiet;
 	serve(record);
+	/* What could not be passed on any more has come in all the same. */
+	stream_cut(&record->output);
+	record->output.quiet = true;
+	take_records(record);
 	stream_close(&record->input);
 	stream_close(&record->output);
 	if (record->status == STATUS_OK && record->signal)
@@ -238,7 +250,8 @@ static int run_record(const struct wanted *wanted, const char *path)
 
 	if (status)
 		return status;
-	record.shows = isatty(STDERR_FILENO) == 1;
+	/* Who types at a terminal would find the line in what he types. */
+	record.shows = isatty(STDERR_FILENO) && !isatty(STDIN_FILENO) && !wanted->json;
 	options.log = record.log;
 	status = options.argv ? run_with(&options) : record_input(&record, &options);
 	end = log_close(record.log, &totals);

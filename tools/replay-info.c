@@ -100,6 +100,11 @@ static int look_at(const char *path, struct info *info)
 	return status;
 }
 
+static int worse(int status, int other)
+{
+	return status ? status : other;
+}
+
 int replay_info(char *const *paths, bool json)
 {
 	int status = STATUS_OK;
@@ -108,13 +113,11 @@ int replay_info(char *const *paths, bool json)
 		struct info info = {0};
 		int rc = look_at(*paths, &info);
 
-		if (rc == STATUS_OK || info.damaged) {
-			if (json)
-				print_object(*paths, &info);
-			else
-				print_text(*paths, &info);
-		}
-		status = status ? status : rc;
+		if ((rc == STATUS_OK || info.damaged) && !json)
+			print_text(*paths, &info);
+		else if (rc == STATUS_OK || info.damaged)
+			rc = worse(print_object(*paths, &info), rc);
+		status = worse(status, rc);
 	}
 	return status;
 }

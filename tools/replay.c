@@ -73,6 +73,16 @@ static void take_records(struct replay *replay)
 	}
 }
 
+static void output_failed(struct replay *replay, int rc)
+{
+	if (rc == -EPIPE) {
+		replay->status = STATUS_OUTPUT_GONE;
+	} else {
+		complain("standard output: %s", strerror(-rc));
+		replay->status = STATUS_FAILED;
+	}
+}
+
 static void write_output(struct replay *replay)
 {
 	int rc = 0;
@@ -83,12 +93,8 @@ static void write_output(struct replay *replay)
 			progress_end();
 		rc = stream_flush(&replay->output);
 	}
-	if (rc == -EPIPE) {
-		replay->status = STATUS_OUTPUT_GONE;
-	} else if (rc < 0) {
-		complain("standard output: %s", strerror(-rc));
-		replay->status = STATUS_FAILED;
-	}
+	if (rc < 0)
+		output_failed(replay, rc);
 }
 
 /* Sleeps until a record is due, or what is due can be written. */
@@ -113,6 +119,8 @@ static void wait_for_more(struct replay *replay)
 		replay->signal = stop_signal(replay->stop_fd);
 	if (fds[1].revents & POLLERR && !replay->output.is_file)
 		replay->status = STATUS_OUTPUT_GONE;
+	if (fds[1].revents & POLLNVAL)
+		output_failed(replay, -EBADF);
 }
 
 static bool is_over(const struct replay *replay)

@@ -229,28 +229,60 @@ def a_reader_that_goes_away_ends_it_and_loses_nothing():
         assert replayed(live.path) == [b'one']
 
 
+def write_until_full(fd):
+    """Lines of 4 KiB, until it has been full for as long as one that goes on reading would need."""
+    os.set_blocking(fd, False)
+    line, sent, idle = b'y' * 4095 + b'\n', 0, 0
+    while idle < 50 and sent < 100 * MIB:
+        try:
+            sent += os.write(fd, line)
+            idle = 0
+        except BlockingIOError:
+            idle += 1
+            time.sleep(0.01)
+    return sent
+
+
 @case
 def a_reader_that_is_slow_holds_up_the_source():
     with scratch() as place:
         path, source = os.path.join(place, 'a.peal'), os.pipe()
         process = start('record', path, stdin=source[0], stdout=subprocess.PIPE)
         os.close(source[0])
-        os.set_blocking(source[1], False)
-        line, sent = b'y' * 4095 + b'\n', 0
-        # Full for as long as a recorder that went on reading would need to empty it.
-        idle = 0
-        while idle < 50:
-            try:
-                sent += os.write(source[1], line)
-                idle = 0
-            except BlockingIOError:
-                idle += 1
-                time.sleep(0.01)
+        sent = write_until_full(source[1])
         assert sent < 4 * MIB, sent
         os.close(source[1])
         assert len(process.stdout.read()) == sent
         process.stdout.close()
         assert process.wait() == 0 and info(path)['bytes'] == sent - sent // 4096
+
+
+@case
+def sigint_leaves_also_what_could_not_be_passed_on():
+    with scratch() as place:
+        path, source = os.path.join(place, 'a.peal'), os.pipe()
+        process = start('record', path, stdin=source[0], stdout=subprocess.PIPE)
+        sent = write_until_full(source[1])
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+        process.stdout.close()
+        os.close(source[1])
+        with open(source[0], 'rb') as rest:
+            left = len(rest.read())
+        # All that was read; but for a record of which only the beginning was there.
+        assert 0 <= sent - left - info(path)['records'] * 4096 < 4096, (sent, left)
+
+
+@case
+def a_closed_output_is_told():
+    with scratch() as place:
+        path, source = os.path.join(place, 'a.peal'), os.pipe()
+        for command in ('record "$2"', 'replay "$2"'):
+            done = subprocess.run(['sh', '-c', f'exec "$1" {command} >&-', 'sh', PEAL, path],
+                                  stdin=source[0], stderr=subprocess.PIPE, check=False)
+            assert done.returncode == 1 and 'Bad file descriptor' in one_line(done.stderr), done
+        for fd in source:
+            os.close(fd)
 
 
 @case
@@ -292,11 +324,14 @@ def an_old_recording_is_not_overwritten():
 def a_terminal_is_shown_progress_and_totals():
     with scratch() as place:
         path = os.path.join(place, 'a.peal')
-        terminal = Terminal('record', '-q', path, streams=(0, 2))
-        terminal.type(b'one\ntwo\n')
+        source = os.pipe()
+        terminal = Terminal('record', '-q', path, streams=(2,), stdin=source[0])
+        os.write(source[1], b'one\ntwo\n')
         terminal.wait_for(b'2 records')
         terminal.type(b'\x03')
         status, shown = terminal.end()
+        for fd in source:
+            os.close(fd)
         assert status == 130 and b'2 records, 6 B in ' in shown, (status, shown)
         assert replayed(path) == [b'one', b'two']
         done = peal('record', '-q', '--json', path + '2', stdin=b'one\n')
