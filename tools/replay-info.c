@@ -48,9 +48,9 @@ static void print_text(const char *path, const struct info *info)
 	printf("%s\n", path);
 	printf("  %-10s %llu\n", "records", (unsigned long long)info->records);
 	printf("  %-10s %s\n", "payload", format_bytes(bytes, info->bytes));
-	printf("  %-10s %s in %llu blocks", "file", format_bytes(stored, info->whole_bytes),
-	       (unsigned long long)info->blocks);
-	if (info->raw_bytes > 0)
+	printf("  %-10s %s in %llu %s", "file", format_bytes(stored, info->whole_bytes),
+	       (unsigned long long)info->blocks, info->blocks == 1 ? "block" : "blocks");
+	if (info->whole_bytes < info->raw_bytes)
 		printf(", %.1f %% of what it holds",
 		       100 * (double)info->whole_bytes / (double)info->raw_bytes);
 	printf("\n");

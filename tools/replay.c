@@ -32,7 +32,7 @@ static const char help[] =
 	"  --to-guest SIZE  --to-host SIZE  of PROGRAM's rings (1M each)\n"
 	"  --info                  instead, tell what is in each FILE; --json: as JSON\n"
 	"\n"
-	"There is no pause where a recorder went on behind another (record --append).\n"
+	"There is no pause where one recorder went on behind another.\n"
 	"\n"
 	"Example: ten times as fast; what was rotated last comes last\n"
 	"  peal replay --speed 10 log.peal.1 log.peal | ./consumer\n";
