@@ -251,7 +251,7 @@ static int run_record(const struct wanted *wanted, const char *path)
 	if (status)
 		return status;
 	/* Who types at a terminal would find the line in what he types. */
-	record.shows = isatty(STDERR_FILENO) && !isatty(STDIN_FILENO) && !wanted->json;
+	record.shows = progress_is_wanted() && !isatty(STDIN_FILENO) && !wanted->json;
 	options.log = record.log;
 	status = options.argv ? run_with(&options) : record_input(&record, &options);
 	end = log_close(record.log, &totals);

@@ -136,7 +136,7 @@ static int replay_to_output(struct replay *replay)
 	replay->stop_fd = stop_open();
 	if (rc < 0 || replay->stop_fd < 0)
 		return complain("out of memory or descriptors"), STATUS_FAILED;
-	replay->shows = isatty(STDERR_FILENO) == 1;
+	replay->shows = progress_is_wanted();
 	replay->begin_ns = peal_now_ns();
 	while (!is_over(replay)) {
 		take_records(replay);

@@ -246,8 +246,8 @@ int run_with(const struct run_options *options)
 
 	run.show.begin_ns = run.show.last_ns = run.show.taken_ns = peal_now_ns();
 	/* Who types at a terminal would find the line in what he types. */
-	run.show.wanted = progress_is_wanted() && (options->tape || !isatty(STDIN_FILENO)) &&
-			  !options->json;
+	run.show.wanted =
+		progress_is_wanted() && (options->tape || !isatty(STDIN_FILENO)) && !options->json;
 	run.stop_fd = stop_open();
 	if (run.stop_fd < 0)
 		return complain("signalfd: %s", strerror(-run.stop_fd)), STATUS_FAILED;
