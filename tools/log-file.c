@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -47,14 +46,6 @@ static int open_flags(const struct log_writer *writer)
 /* Two recorders would write over each other. */
 static int lock(struct log_writer *writer)
 {
-	struct stat stat;
-
-	if (fstat(writer->fd, &stat) < 0)
-		return log_failed(writer, -errno);
-	if (!S_ISREG(stat.st_mode)) {
-		complain("%s: a regular file was expected", writer->path);
-		return STATUS_FAILED;
-	}
 	if (flock(writer->fd, LOCK_EX | LOCK_NB) < 0) {
 		complain("%s: %s", writer->path,
 			 errno == EWOULDBLOCK ? "another process records to it" : strerror(errno));

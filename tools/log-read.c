@@ -151,7 +151,7 @@ static int read_block(struct log_reader *reader)
 	return !reader->why;
 }
 
-/* Is there a later block of this file in @bytes? */
+/* Is there a block of this file in @bytes? */
 static bool holds_block(const struct log_reader *reader, const uint8_t *bytes, size_t size)
 {
 	const uint8_t *found = bytes;
@@ -160,8 +160,7 @@ static bool holds_block(const struct log_reader *reader, const uint8_t *bytes, s
 	while ((size_t)(bytes + size - found) >= LOG_BLOCK_HEADER &&
 	       (found = memmem(found, size - (size_t)(found - bytes), "PBLK", 4))) {
 		if ((size_t)(bytes + size - found) >= LOG_BLOCK_HEADER &&
-		    !log_get_block(found, reader->id, &block) &&
-		    block.sequence > reader->next_block)
+		    !log_get_block(found, reader->id, &block))
 			return true;
 		found++;
 	}

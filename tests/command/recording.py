@@ -44,9 +44,11 @@ def file_header(ident, version=1):
     return head + struct.pack('<I', crc32c(head))
 
 
-def block(ident, sequence, raw, records=1, time=10**18, duration=0, flags=0, payload=0, raw_size=None):
+def block(ident, sequence, raw, records=1, time=10**18, duration=0, flags=0, payload=0, raw_size=None,
+          stored_size=None):
     head = b'PBLK' + struct.pack('<IQQQQIIIII', flags, sequence, time, duration, payload, records,
-                                 len(raw) if raw_size is None else raw_size, len(raw), crc32c(raw), 0)
+                                 len(raw) if raw_size is None else raw_size,
+                                 len(raw) if stored_size is None else stored_size, crc32c(raw), 0)
     return head + struct.pack('<I', crc32c(struct.pack('<Q', ident) + head)) + raw
 
 
