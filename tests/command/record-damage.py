@@ -64,11 +64,20 @@ def noise(chance, size):
     return records
 
 
+def state(path):
+    """(size, when it was changed)"""
+    try:
+        stat = os.stat(path)
+    except FileNotFoundError:
+        return 0, 0
+    return stat.st_size, stat.st_mtime_ns
+
+
 def feed_and_kill(chance, path, records, options):
     """Kill a recorder before it has seen the end of its input."""
     stream = framed(records)
     until_byte = chance.randrange(len(stream) + 1)
-    size = os.path.getsize(path) if os.path.exists(path) else 0
+    before = state(path)
     process = start('record', '-q', *LENGTH, '--flush', '1ms', *options, path, stdin=subprocess.PIPE)
 
     def feed():
@@ -80,8 +89,8 @@ def feed_and_kill(chance, path, records, options):
     feeder = threading.Thread(target=feed)
     feeder.start()
     how = chance.randrange(3)
-    if how == 1 and until_byte > 1 << 20:  # while it writes
-        until('it writes', lambda: os.path.exists(path) and os.path.getsize(path) not in (0, size, FILE_HEADER))
+    if how == 1 and until_byte > 3 << 20:  # while it writes, as one record at least is whole
+        until('it writes', lambda: state(path) != before and state(path)[0] > FILE_HEADER)
     elif how == 2:
         feeder.join()
     time.sleep(chance.uniform(0, 0.01))
@@ -119,6 +128,31 @@ def a_killed_recorder_leaves_whole_blocks_and_another_goes_on():
             assert all(info(file)['end'] == 'whole' for file in rotated(path))
     print(f'     {2 * KILLS} kills, seed {SEED}: {blocks} whole blocks were left, {torn} files were torn')
     assert blocks > 0
+
+
+@case
+def a_block_that_was_being_written_is_torn_and_cut_off():
+    large = random.Random(SEED).randbytes(50 << 20)
+    for _ in range(20):
+        with scratch() as place:
+            path = os.path.join(place, 'a.peal')
+            process = start('record', '-q', '--no-compress', '--flush', '1ms', *LENGTH, path,
+                            stdin=subprocess.PIPE)
+            process.stdin.write(framed([b'before', large]))
+            process.stdin.flush()
+            # A block so large takes its time; no pause here, or it is over.
+            while state(path)[0] < FILE_HEADER + 2 * BLOCK_HEADER + (1 << 20):
+                pass
+            process.kill()
+            process.communicate()
+            if info(path)['end'] == 'whole':
+                continue
+            done = replay(path)
+            assert 'torn' in one_line(done.stderr) and unframed(done.stdout) == [b'before']
+            peal('record', '-q', '--append', *LENGTH, path, stdin=framed([b'behind']))
+            assert unframed(replay(path).stdout) == [b'before', b'behind']
+            return
+    raise Skip('no write could be ended in its middle here')
 
 
 # --- Cut, changed, made up ---------------------------------------------------------------------------
