@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * record.c - `peal record`: standard input ─▶ FILE, and on to standard output.
+ * record.c - `peal record`: what it is told, and what it tells.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <getopt.h>
-#include <poll.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <peal/base.h>
 
 #include "command.h"
-#include "log.h"
-#include "run.h"
+#include "record.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 
@@ -47,217 +43,47 @@ struct wanted {
 	bool json;
 };
 
-struct record {
-	struct log_writer *log;
-	struct stream input, output;
-	bool json, shows;
-	int stop_fd, signal, status;
-	uint64_t begin_ns;
-};
-
-/* --- Records ------------------------------------------------------------------------------------- */
-
-static void fail(struct record *record, int status)
+static void report_as_json(const struct log_totals *totals, int status, uint64_t ns)
 {
-	if (record->status == STATUS_OK)
-		record->status = status;
+	json_t *object =
+		json_pack("{si sf sI sI sI}", "status", status, "seconds", (double)ns / SECOND_NS,
+			  "records", (json_int_t)totals->records, "bytes",
+			  (json_int_t)totals->bytes, "stored_bytes", (json_int_t)totals->stored);
+
+	if (object)
+		json_dumpf(object, stderr, JSON_COMPACT);
+	fputc('\n', stderr);
+	json_decref(object);
 }
 
-/* No other record is in what was read. */
-static void bad_input(struct record *record, int rc)
+static void report(const struct log_totals *totals, uint64_t ns)
 {
-	unsigned long long number = record->input.records + 1;
-
-	if (rc == -EMSGSIZE)
-		complain("record %llu of the input is larger than %u bytes, the most that a "
-			 "recording takes",
-			 number, LOG_RECORD_MAX);
-	else
-		complain("the input ends inside of record %llu", number);
-	stream_cut(&record->input);
-	fail(record, STATUS_FAILED);
-}
-
-/* All that was read, as far as there is room for it in the output. */
-static void take_records(struct record *record)
-{
-	const void *data = NULL;
-	size_t size = 0;
-	int rc = 1;
-
-	while (record->output.log_status == 0 && stream_has_room(&record->output) &&
-	       (rc = stream_next(&record->input, LOG_RECORD_MAX, &data, &size)) == 1) {
-		stream_add(&record->output, data, size, 0);
-		stream_take(&record->input);
-	}
-	if (rc < 0)
-		bad_input(record, rc);
-}
-
-static void read_input(struct record *record)
-{
-	int rc = stream_fill(&record->input);
-
-	record->output.now_ns = peal_now_ns();
-	if (rc == 0)
-		return;
-	complain("standard input: %s", strerror(-rc));
-	stream_cut(&record->input);
-	fail(record, STATUS_FAILED);
-}
-
-static void output_failed(struct record *record, int rc)
-{
-	if (rc == -EPIPE) {
-		fail(record, STATUS_OUTPUT_GONE);
-	} else {
-		complain("standard output: %s", strerror(-rc));
-		fail(record, STATUS_FAILED);
-	}
-}
-
-static void write_output(struct record *record)
-{
-	int rc = 0;
-
-	if (!stream_is_empty(&record->output)) {
-		/* They may be the same terminal. */
-		if (record->shows)
-			progress_end();
-		rc = stream_flush(&record->output);
-	}
-	if (rc < 0)
-		output_failed(record, rc);
-}
-
-/* --- Showing ------------------------------------------------------------------------------------- */
-
-static void show(const struct record *record)
-{
-	struct log_totals totals = log_totals(record->log);
-	double seconds = (double)(peal_now_ns() - record->begin_ns) / SECOND_NS;
-	char count[FORMAT_MAX], bytes[FORMAT_MAX], rate[FORMAT_MAX], stored[FORMAT_MAX];
-
-	if (record->shows && progress_is_due())
-		progress("%s records  %s  %s  in file %s",
-			 format_count(count, (double)totals.records),
-			 format_bytes(bytes, totals.bytes),
-			 format_rate(rate, (double)totals.bytes / seconds),
-			 format_bytes(stored, totals.stored));
-}
-
-static void report(const struct record *record, const struct log_totals *totals)
-{
-	uint64_t ns = peal_now_ns() - record->begin_ns;
 	char count[FORMAT_MAX], bytes[FORMAT_MAX], stored[FORMAT_MAX], time[FORMAT_MAX];
-	json_t *object;
 
-	if (record->json) {
-		object = json_pack("{si si sf sI sI sI}", "status", record->status, "signal",
-				   record->signal, "seconds", (double)ns / SECOND_NS, "records",
-				   (json_int_t)totals->records, "bytes", (json_int_t)totals->bytes,
-				   "stored_bytes", (json_int_t)totals->stored);
-		if (object)
-			json_dumpf(object, stderr, JSON_COMPACT);
-		fputc('\n', stderr);
-		json_decref(object);
-	} else if (record->shows) {
-		complain("%s records, %s in %s of files, %s",
-			 format_count(count, (double)totals->records),
-			 format_bytes(bytes, totals->bytes), format_bytes(stored, totals->stored),
-			 format_duration(time, ns));
-	}
-}
-
-/* --- Running ------------------------------------------------------------------------------------- */
-
-/* Sleeps until there is something to read or write, or a block has waited for long enough. */
-static void wait_for_more(struct record *record)
-{
-	bool wants_input = stream_has_room(&record->output);
-	struct pollfd fds[] = {
-		{.fd = record->stop_fd, .events = POLLIN},
-		{.fd = wants_input ? record->input.fd : -1, .events = POLLIN},
-		{.fd = record->output.quiet ? -1 : record->output.fd},
-	};
-	uint64_t now = peal_now_ns(), due = log_due_ns(record->log);
-	uint64_t ns = due > now ? due - now : 0;
-	struct timespec time;
-
-	if (!stream_is_empty(&record->output))
-		fds[2].events = POLLOUT;
-	if (record->shows && ns > SECOND_NS / 10)
-		ns = SECOND_NS / 10;
-	time = (struct timespec){(time_t)(ns / SECOND_NS), (long)(ns % SECOND_NS)};
-	if (ppoll(fds, 3, due == PEAL_FOREVER && !record->shows ? NULL : &time, NULL) <= 0)
-		return;
-	if (fds[0].revents)
-		record->signal = stop_signal(record->stop_fd);
-	if (fds[1].revents)
-		read_input(record);
-	if (fds[2].revents & POLLERR && !record->output.is_file)
-		fail(record, STATUS_OUTPUT_GONE);
-	if (fds[2].revents & POLLNVAL)
-		output_failed(record, -EBADF);
-}
-
-static bool is_over(const struct record *record)
-{
-	return record->signal || record->status != STATUS_OK ||
-	       (record->input.at_end && stream_is_empty(&record->input) &&
-		stream_is_empty(&record->output));
-}
-
-static void serve(struct record *record)
-{
-	while (!is_over(record)) {
-		wait_for_more(record);
-		take_records(record);
-		write_output(record);
-		stream_keep(&record->output);
-		fail(record, record->output.log_status);
-		show(record);
-	}
-}
-
-static int record_input(struct record *record, const struct run_options *options)
-{
-	record->stop_fd = stop_open();
-	if (record->stop_fd < 0 ||
-	    stream_open(&record->input, STDIN_FILENO, options->framing, LOG_RECORD_MAX) < 0 ||
-	    stream_open(&record->output, STDOUT_FILENO, options->framing, LOG_RECORD_MAX) < 0)
-		return complain("no memory for records, or no descriptor"), STATUS_FAILED;
-	record->output.log = record->log;
-	record->output.quiet = options->quiet;
-	serve(record);
-	/* What could not be passed on any more has come in all the same. */
-	stream_cut(&record->output);
-	record->output.quiet = true;
-	take_records(record);
-	stream_close(&record->input);
-	stream_close(&record->output);
-	if (record->status == STATUS_OK && record->signal)
-		return STATUS_SIGNAL + record->signal;
-	return record->status;
+	complain("%s records, %s in %s of files, %s", format_count(count, (double)totals->records),
+		 format_bytes(bytes, totals->bytes), format_bytes(stored, totals->stored),
+		 format_duration(time, ns));
 }
 
 static int run_record(const struct wanted *wanted, const char *path)
 {
-	struct record record = {.json = wanted->json, .begin_ns = peal_now_ns()};
+	/* Who types at a terminal would find the line in what he types. */
+	bool shows = progress_is_wanted() && !isatty(STDIN_FILENO) && !wanted->json;
 	struct run_options options = wanted->run;
+	uint64_t begin_ns = peal_now_ns();
 	struct log_totals totals;
-	int status = log_create(&record.log, path, &wanted->log), end;
+	int status = log_create(&options.log, path, &wanted->log), end;
 
 	if (status)
 		return status;
-	/* Who types at a terminal would find the line in what he types. */
-	record.shows = progress_is_wanted() && !isatty(STDIN_FILENO) && !wanted->json;
-	options.log = record.log;
-	status = options.argv ? run_with(&options) : record_input(&record, &options);
-	end = log_close(record.log, &totals);
-	record.status = end ? end : status;
-	report(&record, &totals);
-	return record.status;
+	status = options.argv ? run_with(&options) : record_input(options.log, &options, shows);
+	end = log_close(options.log, &totals);
+	status = end ? end : status;
+	if (wanted->json)
+		report_as_json(&totals, status, peal_now_ns() - begin_ns);
+	else if (shows)
+		report(&totals, peal_now_ns() - begin_ns);
+	return status;
 }
 
 /* --- The command line ---------------------------------------------------------------------------- */

@@ -1,7 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""The format of docs/recording.md, written down once more: what peal wrote is read here, and what no
-peal would write is made here. Blocks that are not compressed alone."""
+"""What the tests of peal record and replay share.
+
+First the format of docs/recording.md, written down once more: what peal wrote is read here, and what no peal
+would write is made here. Blocks that are not compressed alone.
+"""
+import json
+import os
 import struct
+import subprocess
+import tempfile
+
+from command import peal, start
+
+LENGTH = ('--framing', 'length')
+SECOND_NS = 10**9
+MIB = 1 << 20
 
 MAGIC = b'PEALREC\n'
 FILE_HEADER = 32
@@ -119,3 +132,56 @@ def unframed(stream):
         assert len(found[-1]) == size
         at += 4 + size
     return found
+
+
+# --- peal with recordings ----------------------------------------------------------------------------
+
+def scratch():
+    """A directory of its own, which goes when it is left."""
+    return tempfile.TemporaryDirectory(prefix='peal-record-')
+
+
+def store(path, data):
+    with open(path, 'wb') as file:
+        file.write(data)
+
+
+def info(path, status=0):
+    return json.loads(peal('replay', '--info', '--json', path, status=status).stdout)
+
+
+def replay(*paths, status=0):
+    return peal('replay', '--speed', 'max', *LENGTH, *paths, status=status)
+
+
+def replayed(*paths):
+    return unframed(replay(*paths).stdout)
+
+
+def rotated(path):
+    """Of what stands beside it, the oldest first."""
+    name = os.path.basename(path) + '.'
+    numbers = [int(file[len(name):]) for file in os.listdir(os.path.dirname(path)) if file.startswith(name)]
+    return [f'{path}.{number}' for number in sorted(numbers, reverse=True)] + (
+        [path] if os.path.exists(path) else [])
+
+
+class Live:
+    """A recorder whose input stays open."""
+
+    def __init__(self, path, *options, program=()):
+        self.path = path
+        self.process = start('record', *options, path, *program, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE)
+
+    def say(self, line):
+        """One line in, and passed on."""
+        self.process.stdin.write(line)
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == line
+
+    def end(self, signal_number=None):
+        if signal_number:
+            self.process.send_signal(signal_number)
+        out, err = self.process.communicate()
+        return self.process.returncode, out, err
