@@ -8,10 +8,17 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
+
+#include <peal/base.h>
 
 #include "command.h"
 #include "log-writer.h"
+
+/* For so long another recorder may hold the file, in its death. */
+#define LOCK_NS       UINT64_C(5000000000)
+#define LOCK_PAUSE_NS 10000000
 
 int log_failed(struct log_writer *writer, int error)
 {
@@ -43,13 +50,23 @@ static int open_flags(const struct log_writer *writer)
 	       (writer->options.sync ? O_DSYNC : 0);
 }
 
-/* Two recorders would write over each other. */
+/*
+ * Two recorders would write over each other. One that was killed holds its lock until its last write has
+ * ended, which the kernel does not wait for before it reports its death.
+ */
 static int lock(struct log_writer *writer)
 {
-	if (flock(writer->fd, LOCK_EX | LOCK_NB) < 0) {
-		complain("%s: %s", writer->path,
-			 errno == EWOULDBLOCK ? "another process records to it" : strerror(errno));
-		return STATUS_FAILED;
+	const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+	uint64_t end_ns = peal_deadline_in_ns(LOCK_NS);
+
+	while (flock(writer->fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return log_failed(writer, -errno);
+		if (peal_now_ns() >= end_ns) {
+			complain("%s: another process records to it", writer->path);
+			return STATUS_FAILED;
+		}
+		nanosleep(&pause, NULL);
 	}
 	return 0;
 }

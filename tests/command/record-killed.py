@@ -5,6 +5,7 @@ usage: record-killed.py PEAL
 PEAL_RECORD_KILLS: how many recorders are killed, each twice (30; 500 by ./dev test record-long).
 """
 import errno
+import fcntl
 import os
 import random
 import resource
@@ -44,6 +45,13 @@ def state(path):
     return stat.st_size, stat.st_mtime_ns
 
 
+def await_last_write(path):
+    """Of a dead recorder: the kernel may still be at it, and holds the recorder's lock until it is done."""
+    if os.path.exists(path):
+        with open(path, 'rb') as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+
+
 def feed_and_kill(chance, path, records, options):
     """Kill a recorder before it has seen the end of its input."""
     stream = framed(records)
@@ -70,6 +78,7 @@ def feed_and_kill(chance, path, records, options):
     feeder.join()
     process.stdin.close()
     assert process.wait() == -signal.SIGKILL
+    await_last_write(path)
 
 
 @case
@@ -117,6 +126,7 @@ def a_block_that_was_being_written_is_torn_and_cut_off():
                 pass
             process.kill()
             process.communicate()
+            await_last_write(path)
             if info(path)['end'] == 'whole':
                 continue
             done = replay(path)
@@ -125,6 +135,22 @@ def a_block_that_was_being_written_is_torn_and_cut_off():
             assert unframed(replay(path).stdout) == [b'before', b'behind']
             return
     raise Skip('no write could be ended in its middle here')
+
+
+@case
+def another_recorder_waits_for_the_last_write_of_a_dead_one():
+    chance = random.Random(SEED)
+    for _ in range(5):
+        with scratch() as place:
+            path = os.path.join(place, 'a.peal')
+            process = start('record', '-q', '--no-compress', '--sync', *LENGTH, path, stdin=subprocess.PIPE)
+            process.stdin.write(framed([chance.randbytes(900000) for _ in range(9)]))
+            process.stdin.flush()
+            process.kill()
+            process.communicate()
+            done = peal('record', '-q', '--append', *LENGTH, path, stdin=framed([b'behind']))
+            assert done.stderr == b'' or b'torn' in done.stderr, done.stderr
+            assert unframed(replay(path).stdout)[-1] == b'behind' and info(path)['end'] == 'whole'
 
 
 # --- No room, no rights ------------------------------------------------------------------------------
