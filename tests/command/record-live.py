@@ -11,7 +11,7 @@ import subprocess
 import time
 
 from command import PEAL, Terminal, case, finish, one_line, peal, start, until
-from recording import MIB, Live, info, replayed, scratch
+from recording import LENGTH, MIB, Live, framed, info, replayed, scratch
 
 
 @case
@@ -102,6 +102,21 @@ def sigint_leaves_also_what_could_not_be_passed_on():
             left = len(rest.read())
         # All that was read; but for a record of which only the beginning was there.
         assert 0 <= sent - left - info(path)['records'] * 4096 < 4096, (sent, left)
+
+
+@case
+def what_comes_before_bad_input_is_passed_on_to_a_slow_reader():
+    good = framed([b'z' * 1000] * 200)
+    with scratch() as place, open(os.path.join(place, 'in'), 'w+b') as source:
+        source.write(good + b'\1')
+        source.seek(0)
+        process = start('record', *LENGTH, os.path.join(place, 'a.peal'), stdin=source,
+                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        # The complaint comes when all was read; more than a pipe holds is still to be passed on.
+        assert b'inside of record 201' in process.stderr.readline()
+        assert process.stdout.read() == good
+        process.communicate()
+        assert process.returncode == 1 and info(os.path.join(place, 'a.peal'))['records'] == 200
 
 
 @case
