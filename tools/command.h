@@ -30,6 +30,7 @@ struct command {
 };
 
 extern const struct command command_bench;
+extern const struct command command_pipe;
 extern const struct command command_doctor;
 extern const struct command command_run;
 extern const struct command command_ls;

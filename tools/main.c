@@ -16,6 +16,7 @@ static const struct command *const commands[] = {
 	&command_run, &command_bench, &command_doctor, &command_ls, &command_stat, &command_top,
 	&command_run,
 	&command_bench,
+	&command_pipe,
 	&command_doctor,
 	&command_record,
 	&command_replay,
