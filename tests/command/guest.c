@@ -198,6 +198,8 @@ static int lie(void)
 		rc = peal_reserve(tx, 8, &payload);
 	if (rc == 0)
 		__atomic_store_n((uint64_t *)payload - 1, UINT64_MAX, __ATOMIC_RELEASE);
+	/* Who sleeps by now looks at no header. */
+	send(peal_tx_fd(channel), "", 1, MSG_NOSIGNAL);
 	return rc < 0 ? rc : pause();
 }
 
