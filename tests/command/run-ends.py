@@ -10,7 +10,7 @@ import signal
 import subprocess
 import threading
 
-from command import case, finish, one_line, peal, start, until
+from command import PEAL, case, finish, one_line, peal, start, until
 from running import GUEST, MB, feed, guest_of, is_gone, report, run, stands_still
 
 
@@ -80,6 +80,18 @@ def an_interrupt_ends_it_and_its_guest():
             assert is_gone(child) and process.stdout.read() == b''
             process.stdin.close()
             process.stdout.close()
+
+
+@case
+def what_was_ignored_before_does_not_end_it():
+    with subprocess.Popen(['nohup', PEAL, 'run', GUEST, 'echo'], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL) as child:
+        child.stdin.write(b'before\n')
+        child.stdin.flush()
+        assert child.stdout.readline() == b'before\n'
+        child.send_signal(signal.SIGHUP)
+        assert child.communicate(b'after\n')[0] == b'after\n'
+        assert child.returncode == 0
 
 
 @case
