@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+//
+// peal.hpp between two processes: this program, and itself as the guest. Counts as the C tests do.
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include <peal/peal.hpp>
+
+namespace
+{
+
+unsigned int failures;
+
+#define CHECK(what)                                                                                \
+	do {                                                                                       \
+		if (!(what)) {                                                                     \
+			std::printf("%s:%d: %s: %s\n", __FILE__, __LINE__, __func__, #what);       \
+			failures++;                                                                \
+		}                                                                                  \
+	} while (0)
+
+struct point {
+	double x, y;
+};
+
+// Echoes; a record of type 9 lets it abort.
+int guest(peal::channel channel)
+{
+	for (;;) {
+		auto records = channel.rx().take(peal::forever);
+		bool any = false;
+
+		for (peal::record record : records) {
+			any = true;
+			if (record.type() == 9)
+				std::abort();
+			if (channel.tx().send(record.bytes(), record.type(), peal::forever))
+				return 2;
+		}
+		if (!any)
+			return records.error() == std::errc::broken_pipe ? 0 : 3;
+	}
+}
+
+struct pair {
+	peal::channel channel;
+	peal::child child;
+};
+
+std::string program;
+
+pair start()
+{
+	peal::channel_options options;
+
+	options.to_guest = options.to_host = 65536;
+	auto channel = peal::channel::create(options);
+	if (!channel) {
+		std::printf("%s\n", peal_last_error());
+		std::exit(1);
+	}
+	auto child = channel->spawn({program});
+
+	CHECK(!channel->wait_ready(*child, peal::forever));
+	return {std::move(*channel), std::move(*child)};
+}
+
+void records_come_back()
+{
+	pair host = start();
+	const point sent{1.5, -2};
+
+	CHECK(!host.channel.tx().send(peal::bytes_of(sent), 1, peal::forever));
+	CHECK(!host.channel.tx().send(peal::bytes_of("hello"), 2, peal::forever));
+	CHECK(!host.channel.tx().send(peal::bytes_of(std::vector<int>{1, 2, 3}), 3, peal::forever));
+
+	auto first = host.channel.rx().next(peal::forever);
+	CHECK(first && first->type() == 1);
+	CHECK(first->as<point>() && first->as<point>()->y == -2);
+	CHECK(!first->as<int>());
+	auto second = host.channel.rx().next(peal::forever);
+	CHECK(second && second->text() == "hello");
+	CHECK(!host.channel.rx().release_to(*first));
+	CHECK(!host.channel.rx().release());
+
+	std::vector<std::byte> buffer(100);
+	auto third = host.channel.rx().receive(buffer, std::chrono::minutes(5));
+	CHECK(third && third->size == 3 * sizeof(int) && third->type == 3);
+}
+
+void a_range_releases_what_it_gave()
+{
+	pair host = start();
+	unsigned int seen = 0;
+
+	for (unsigned int i = 0; i < 100000; i++) {
+		CHECK(!host.channel.tx().send(peal::bytes_of(i), 0, peal::forever));
+		for (peal::record record : host.channel.rx().take(peal::try_once))
+			CHECK(record.as<unsigned int>() == seen++);
+	}
+	while (seen < 100000)
+		for (peal::record record : host.channel.rx().take(peal::forever))
+			CHECK(record.as<unsigned int>() == seen++);
+}
+
+void what_is_not_committed_is_given_up()
+{
+	pair host = start();
+
+	{
+		auto given_up = host.channel.tx().reserve(100);
+		CHECK(given_up && given_up->bytes().size() == 100);
+	}
+	auto too_much = host.channel.tx().reserve(8);
+	CHECK(too_much->commit(9) == std::errc::invalid_argument);
+	auto staged = host.channel.tx().reserve(4, peal::forever);
+	staged->bytes()[0] = std::byte{7};
+	CHECK(!staged->stage(1, 5));
+	CHECK(!host.channel.tx().publish());
+	auto only = host.channel.rx().next(peal::forever);
+	CHECK(only && only->type() == 5 && only->bytes().size() == 1);
+	CHECK(only->bytes()[0] == std::byte{7});
+}
+
+void errors_are_values()
+{
+	peal::channel_options none;
+	auto impossible = peal::channel::create(none);
+	pair host = start();
+
+	CHECK(!impossible && impossible.error() == std::errc::invalid_argument);
+	CHECK(impossible.error().category() == peal::category());
+	CHECK(peal::last_error().find("a channel without a ring") != std::string_view::npos);
+	CHECK(host.channel.rx().next().error() == std::errc::resource_unavailable_try_again);
+	CHECK(host.channel.rx().next(std::chrono::milliseconds(1)).error() == std::errc::timed_out);
+	CHECK(host.channel.tx().reserve(1 << 20).error() == std::errc::message_size);
+	CHECK(peal::error_of(-EPROTO).message() == peal_strerror(-EPROTO));
+}
+
+void a_crash_is_an_end_with_a_reason()
+{
+	pair host = start();
+	peal_child_status status{};
+
+	CHECK(!host.channel.tx().send({}, 9, peal::forever));
+	CHECK(host.channel.rx().next(peal::forever).error() == std::errc::broken_pipe);
+	auto ended = host.child.wait(peal::forever);
+	CHECK(ended);
+	status = *ended;
+	CHECK(status.state == PEAL_CHILD_KILLED && status.value == SIGABRT);
+	CHECK(host.child.describe().find("killed by signal") != std::string::npos);
+	CHECK(host.channel.peer() == PEAL_PEER_DEAD);
+}
+
+void a_poller_waits_for_data_room_and_the_end()
+{
+	auto poller = peal::poller::create();
+	pair host = start();
+	auto data = poller->watch_data(host.channel, &host);
+	auto end = poller->watch_child(host.child, nullptr);
+	std::vector<peal_event> events(4);
+
+	CHECK(data && end);
+	CHECK(!host.channel.tx().send(peal::bytes_of("x"), 0, peal::forever));
+	auto count = poller->wait(events, peal::forever);
+	CHECK(count && *count == 1 && events[0].user == &host && events[0].kind == PEAL_EVENT_DATA);
+	CHECK(!host.channel.rx().take(peal::try_once).error());
+	CHECK(!poller->wake());
+	count = poller->wait(events, peal::forever);
+	CHECK(count && *count == 1 && events[0].kind == PEAL_EVENT_WAKE);
+	CHECK(poller->wait(events, peal::try_once).error() ==
+	      std::errc::resource_unavailable_try_again);
+	CHECK(!host.child.kill(SIGKILL));
+	for (bool ended = false; !ended;) {
+		count = poller->wait(events, peal::forever);
+		for (std::size_t i = 0; count && i < *count; i++)
+			ended |= events[i].kind == PEAL_EVENT_CHILD;
+		(void)host.channel.rx().next();
+	}
+}
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+	void (*const cases[])() = {
+		records_come_back,
+		a_range_releases_what_it_gave,
+		what_is_not_committed_is_given_up,
+		errors_are_values,
+		a_crash_is_an_end_with_a_reason,
+		a_poller_waits_for_data_room_and_the_end,
+	};
+	unsigned int passed = 0, failed = 0;
+
+	if (auto channel = peal::channel::attach(argc, argv))
+		return guest(std::move(*channel));
+	program = argv[0];
+	for (auto run : cases) {
+		failures = 0;
+		run();
+		(failures ? failed : passed)++;
+	}
+	if (const char *tally = std::getenv("PEAL_TALLY")) {
+		std::FILE *file = std::fopen(tally, "a");
+
+		std::fprintf(file, "%u %u 0\n", passed, failed);
+		std::fclose(file);
+	}
+	std::printf("cpp: %u passed, %u failed\n", passed, failed);
+	return failed != 0;
+}
