@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * docs/layout.md is enough to write a guest: one in Python, without the library, against this host.
+ * Guests in Python against a host in C: one without the library, which shows that docs/layout.md is
+ * enough to write one, and one with the binding.
+ *
+ * usage: test-native WITHOUT-LIBRARY WITH-BINDING
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -9,17 +12,17 @@
 #include "harness.h"
 #include "ipc/ipc.h"
 
-static const char *script;
+static char *without_library, *with_binding;
 
 struct life {
 	struct peal_channel *channel;
 	struct peal_child *child;
 };
 
-static struct life start(int index, uint64_t capacity)
+static struct life start(char *script, int index)
 {
-	struct peal_channel_options options = config(index, capacity, capacity);
-	char *argv[] = {(char[]){"python3"}, strdupa(script), NULL};
+	struct peal_channel_options options = config(index, 4096, 4096);
+	char *argv[] = {script, NULL};
 	struct life life;
 
 	assert_ok(peal_channel_create(&life.channel, &options));
@@ -51,7 +54,7 @@ static void expect(struct peal_consumer *rx, uint64_t i, size_t max)
 
 START_TEST(a_guest_without_the_library_echoes_every_record)
 {
-	struct life life = start(_i, 4096);
+	struct life life = start(without_library, _i);
 
 	for (uint64_t i = 0; i < 1000; i++) {
 		assert_ok(stream_send(peal_tx(life.channel), i, i + 1, 3000, 1));
@@ -64,7 +67,7 @@ END_TEST
 /* Both rings full again and again, so that the guest sleeps for room as well. */
 START_TEST(a_guest_without_the_library_sleeps_for_room)
 {
-	struct life life = start(_i, 4096);
+	struct life life = start(without_library, _i);
 	uint64_t sent = 0, got = 0;
 	void *payload;
 
@@ -84,22 +87,37 @@ END_TEST
 
 START_TEST(a_guest_without_the_library_hears_that_the_host_has_closed)
 {
-	struct life life = start(_i, 4096);
+	struct life life = start(without_library, _i);
 
+	end(&life);
+}
+END_TEST
+
+START_TEST(a_guest_of_the_python_binding_echoes_every_record)
+{
+	struct life life = start(with_binding, _i);
+
+	for (uint64_t i = 0; i < 500; i++) {
+		assert_ok(stream_send(peal_tx(life.channel), i, i + 1, 3000, 1));
+		expect(peal_rx(life.channel), i, 3000);
+	}
 	end(&life);
 }
 END_TEST
 
 int main(int argc, char **argv)
 {
-	if (argc > 1)
-		script = argv[1];
+	if (argc != 3)
+		return 2;
+	without_library = argv[1];
+	with_binding = argv[2];
 	return harness_main(
 		"native",
 		(const struct harness_case[]){
 			{a_guest_without_the_library_echoes_every_record, CONFIGS},
 			{a_guest_without_the_library_sleeps_for_room, CONFIGS},
 			{a_guest_without_the_library_hears_that_the_host_has_closed, CONFIGS},
+			{a_guest_of_the_python_binding_echoes_every_record, CONFIGS},
 			HARNESS_END,
 		});
 }

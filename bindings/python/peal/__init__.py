@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""Peal for Python: rings between two processes, by ctypes over libpeal, with no compile step.
+
+    with peal.Channel(to_guest=1 << 20, to_host=1 << 20) as channel:
+        child = channel.spawn(['./plugin'])
+        channel.tx.send(b'hello', type=1)
+        with channel.rx.next() as record:
+            array = numpy.frombuffer(record.data)     # in place, no copy
+            del array                                 # before the record is released
+
+    channel = peal.attach(sys.argv)                   # the guest's side
+    async for record in channel.rx:                   # until the host closes or dies
+
+Errors are OSError with its kinds: BrokenPipeError (the peer is gone and all is read), TimeoutError,
+BlockingIOError (timeout=0), and the library's own sentence. Waits give up the interpreter's lock. A
+released record's `data` refuses access; while slices or arrays of it exist, it can not be released
+(BufferError). Threads and forks: as in peal/channel.h.
+"""
+import contextlib
+import os
+import signal as _signal
+
+from . import _library as c
+from ._library import byref, check, deadline, lib
+from ._ring import Consumer, Producer, Record, Reservation
+
+SOCKET, EVENTFD = 0, 1
+NO_MEMBARRIER = 1
+DIE_WITH_PARENT, NO_NEW_PRIVS = 1, 2
+ABSENT, ATTACHED, CLOSED, DEAD = range(4)
+
+__all__ = ['Channel', 'Child', 'Producer', 'Consumer', 'Record', 'Reservation', 'attach', 'SOCKET',
+           'EVENTFD', 'NO_MEMBARRIER', 'DIE_WITH_PARENT', 'NO_NEW_PRIVS', 'ABSENT', 'ATTACHED',
+           'CLOSED', 'DEAD']
+
+
+class Child:
+    """A process that was started; ended and reaped by close(), or the end of a `with`."""
+
+    def __init__(self, pointer):
+        self._pointer = pointer
+        self.pid = lib.peal_child_pid(pointer)
+
+    def _open(self):
+        if not self._pointer:
+            raise ValueError('the child is closed')
+        return self._pointer
+
+    @property
+    def pidfd(self):
+        return lib.peal_child_pidfd(self._open())
+
+    def wait(self, timeout=None):
+        """Its exit status, or the negative signal that killed it, as subprocess has it."""
+        status = c.ChildStatus()
+        check(lib.peal_child_wait(self._open(), deadline(timeout), byref(status)))
+        return status.value if status.state == 1 else -status.value
+
+    def kill(self, signal=_signal.SIGKILL):
+        check(lib.peal_child_kill(self._open(), signal))
+
+    def __str__(self):
+        if not self._pointer:
+            return f'process {self.pid}, closed'
+        text = c.ctypes.create_string_buffer(256)
+        return lib.peal_child_describe(self._pointer, text, len(text)).decode(errors='replace')
+
+    def close(self):
+        pointer, self._pointer = self._pointer, None
+        lib.peal_child_free(pointer)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def __del__(self):
+        if getattr(self, '_pointer', None):
+            self.close()
+
+
+class Channel:
+    """Two processes, joined by up to two rings. `tx` and `rx` are this side's ends, or None."""
+
+    def __init__(self, to_guest=0, to_host=0, *, align=8, doorbell=SOCKET, flags=0, spin_max_us=0,
+                 name=None, _pointer=None):
+        self._pointer = _pointer or self._create(c.ChannelOptions(
+            c.ctypes.sizeof(c.ChannelOptions), to_guest, to_host, align, doorbell, flags, spin_max_us,
+            name.encode() if name is not None else None))
+        tx, rx = lib.peal_tx(self._pointer), lib.peal_rx(self._pointer)
+        self.tx = Producer(self, tx) if tx else None
+        self.rx = Consumer(self, rx) if rx else None
+
+    _pointer = tx = rx = None
+
+    @staticmethod
+    def _create(options):
+        pointer = c.c_void_p()
+        check(lib.peal_channel_create(byref(pointer), byref(options)))
+        return pointer.value
+
+    def _open(self):
+        if not self._pointer:
+            raise ValueError('the channel is closed')
+        return self._pointer
+
+    def spawn(self, command, *, env=None, flags=0, timeout=None):
+        """Start the guest and wait until it has attached: a Child."""
+        pointer, options = c.c_void_p(), c.SpawnOptions(c.ctypes.sizeof(c.SpawnOptions), flags)
+        if env is not None:
+            options.envp = c.words(f'{key}={value}' for key, value in env.items())
+        check(lib.peal_spawn(byref(pointer), self._open(), c.words(command), byref(options)))
+        child = Child(pointer.value)
+        try:
+            check(lib.peal_child_wait_ready(pointer, self._open(), deadline(timeout)))
+        except BaseException:
+            child.close()
+            raise
+        return child
+
+    @property
+    def peer(self):
+        """ABSENT, ATTACHED, CLOSED or DEAD."""
+        return lib.peal_channel_peer(self._open())
+
+    def stats(self):
+        """(own, peer): .tx and .rx of each with capacity, position, sleeps, wakes, spurious."""
+        own, peer = c.SideStats(), c.SideStats()
+        lib.peal_channel_stats(self._open(), byref(own), byref(peer))
+        return own, peer
+
+    def close(self):
+        """Leave; the peer still gets all that was committed. Twice is fine. BufferError while views of
+        a record exist."""
+        if self.rx and self._pointer:
+            self.rx._let_go()
+        pointer, self._pointer = self._pointer, None
+        for end in filter(None, (self.tx, self.rx)):
+            end._close()
+        lib.peal_channel_close(pointer)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def __del__(self):
+        if self._pointer:
+            with contextlib.suppress(BufferError, OSError):
+                self.close()
+
+
+def attach(argv, *, flags=0, spin_max_us=0):
+    """The guest's side: the Channel that this program was started for, its arguments taken out of argv."""
+    pointer, count = c.c_void_p(), c.c_int(len(argv))
+    array = c.words(argv)
+    options = c.AttachOptions(c.ctypes.sizeof(c.AttachOptions), flags, spin_max_us)
+    check(lib.peal_attach_args(byref(pointer), byref(count), array, byref(options)))
+    argv[:] = [os.fsdecode(array[i]) for i in range(count.value)]
+    return Channel(_pointer=pointer.value)

@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Promises of the Python binding, between real processes. usage: python.py ECHO C-GUEST"""
+import asyncio
+import errno
+import gc
+import os
+import signal
+import sys
+import threading
+import unittest
+import warnings
+
+import peal
+
+ECHO, C_GUEST = sys.argv[1:3]
+PYTHON_GUEST = [sys.executable, '-W', 'error', ECHO]
+
+
+def descriptors():
+    return set(os.listdir('/proc/self/fd'))
+
+
+class Pair(unittest.TestCase):
+    command = PYTHON_GUEST
+
+    def setUp(self):
+        gc.collect()
+        self.before = descriptors()
+        self.channel = peal.Channel(to_guest=65536, to_host=65536, name='python')
+        self.child = self.channel.spawn(self.command)
+
+    def tearDown(self):
+        self.channel.close()
+        self.child.close()
+        gc.collect()
+        self.assertEqual(descriptors(), self.before)
+
+
+class Records(Pair):
+    def test_every_record_comes_back_whole(self):
+        for i in range(2000):
+            data = bytes(j & 255 for j in range(i))
+            self.channel.tx.send(data, type=i)
+            self.assertEqual(self.channel.rx.receive(), (data, i))
+
+    def test_bytes_and_what_can_be_written_are_sent(self):
+        for data in (b'', b'bytes', bytearray(b'array'), memoryview(b'part of it')[5:],
+                     memoryview(bytearray(b'another'))[2:4]):
+            self.channel.tx.send(data)
+            self.assertEqual(self.channel.rx.receive()[0], bytes(data))
+
+    def test_a_record_is_written_in_place(self):
+        with self.channel.tx.reserve(100) as room:
+            room.data[:5] = b'hello'
+            room.commit(5, type=3)
+        self.assertEqual(self.channel.rx.receive(), (b'hello', 3))
+
+    def test_a_reservation_without_commit_is_given_up(self):
+        with self.channel.tx.reserve(100) as room:
+            room.data[:5] = b'never'
+        self.channel.tx.send(b'only')
+        self.assertEqual(self.channel.rx.receive()[0], b'only')
+
+
+class FromC(Records):
+    """The same with a guest in C."""
+    command = [C_GUEST, 'echo']
+
+
+class Views(Pair):
+    def setUp(self):
+        super().setUp()
+        self.channel.tx.send(b'0123456789')
+        self.record = self.channel.rx.next()
+
+    def test_a_released_record_refuses_access(self):
+        view = self.record.data
+        self.record.release()
+        with self.assertRaises(ValueError):
+            view[0]
+        with self.assertRaises(ValueError):
+            len(self.record)
+
+    def test_a_record_with_a_slice_left_is_not_released(self):
+        part = self.record.data[2:4]
+        with self.assertRaises(BufferError):
+            self.record.release()
+        with self.assertRaises(BufferError):
+            self.channel.close()
+        self.assertEqual(bytes(part), b'23')
+        del part
+        self.record.release()
+
+    def test_a_record_can_not_be_written(self):
+        with self.assertRaises(TypeError):
+            self.record.data[0] = 1
+
+    def test_numpy_needs_no_copy(self):
+        try:
+            import numpy
+        except ImportError:
+            self.skipTest('numpy is not installed')
+        array = numpy.frombuffer(self.record.data, dtype=numpy.uint8)
+        self.assertEqual(array.sum(), sum(b'0123456789'))
+        with self.assertRaises(BufferError):
+            self.record.release()
+        del array
+        self.record.release()
+
+
+class Ends(Pair):
+    def test_a_loop_ends_when_the_guest_does(self):
+        for i in range(1000):
+            self.channel.tx.send(i.to_bytes(8, 'little'))
+        seen = []
+        for record in self.channel.rx:
+            seen.append(int.from_bytes(record.data, 'little'))
+            if len(seen) == 1000:
+                self.child.kill(signal.SIGTERM)
+        self.assertEqual(seen, list(range(1000)))
+        self.assertEqual(self.child.wait(), -signal.SIGTERM)
+        self.assertIn('killed by signal 15', str(self.child))
+
+    def test_a_guest_that_is_killed_is_an_end(self):
+        os.kill(self.child.pid, signal.SIGKILL)
+        with self.assertRaises(BrokenPipeError):
+            self.channel.rx.next()
+        self.assertEqual(self.child.wait(), -9)
+        self.assertEqual(self.channel.peer, peal.DEAD)
+
+    def test_deadlines(self):
+        with self.assertRaises(BlockingIOError):
+            self.channel.rx.next(timeout=0)
+        with self.assertRaises(TimeoutError):
+            self.channel.rx.next(timeout=0.01)
+
+    def test_errors_have_the_librarys_sentence(self):
+        with self.assertRaisesRegex(OSError, 'a channel without a ring') as caught:
+            peal.Channel()
+        self.assertEqual(caught.exception.errno, errno.EINVAL)
+        with self.assertRaises(FileNotFoundError):
+            peal.Channel(to_host=4096).spawn(['/nowhere/guest'])
+
+    def test_what_is_closed_says_so(self):
+        channel = peal.Channel(to_guest=4096)
+        channel.close()
+        channel.close()
+        with self.assertRaisesRegex(ValueError, 'closed'):
+            channel.tx.send(b'')
+
+    def test_a_wait_lets_other_threads_run(self):
+        ran = threading.Event()
+        thread = threading.Thread(target=lambda: (ran.set(), self.channel.tx.send(b'from a thread')))
+        wait = threading.Thread(target=lambda: self.channel.rx.receive())
+        wait.start()
+        thread.start()
+        self.assertTrue(ran.wait(60))
+        thread.join()
+        wait.join()
+
+    def test_nothing_warns_when_it_is_left_to_the_collector(self):
+        with warnings.catch_warnings():
+            warnings.simplefilter('error')
+            channel = peal.Channel(to_guest=4096, to_host=4096)
+            child = channel.spawn(self.command)
+            del channel, child
+            gc.collect()
+
+
+class Async(Pair):
+    command = PYTHON_GUEST + ['--async']
+
+    def test_records_go_both_ways_in_one_loop(self):
+        async def send():
+            for i in range(3000):
+                await self.channel.tx.send_async(bytes(i % 4000), i)
+
+        async def talk():
+            sender = asyncio.create_task(send())
+            seen = 0
+            async for record in self.channel.rx:
+                self.assertEqual((len(record), record.type), (seen % 4000, seen))
+                seen += 1
+                if seen == 3000:
+                    self.child.kill()
+            await sender
+            return seen
+
+        self.assertEqual(asyncio.run(talk()), 3000)
+
+    def test_a_wait_can_be_cancelled(self):
+        async def give_up():
+            with self.assertRaises(asyncio.TimeoutError):
+                await asyncio.wait_for(self.channel.rx.next_async(), 0.05)
+            await self.channel.tx.send_async(b'later')
+            record = await self.channel.rx.next_async()
+            self.assertEqual(bytes(record.data), b'later')
+
+        asyncio.run(give_up())
+
+
+def main():
+    warnings.simplefilter('error')
+    result = unittest.TextTestRunner(verbosity=1).run(
+        unittest.defaultTestLoader.loadTestsFromModule(sys.modules['__main__']))
+    failed, skipped = len(result.failures) + len(result.errors), len(result.skipped)
+    if 'PEAL_TALLY' in os.environ:
+        with open(os.environ['PEAL_TALLY'], 'a') as tally:
+            print(result.testsRun - failed - skipped, failed, skipped, file=tally)
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == '__main__':
+    main()
