@@ -10,12 +10,18 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import sys
 import termios
 import time
 import traceback
+
+# Peal leaves alone what was ignored when it started; who started these tests may have ignored some.
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 
 PEAL = os.path.abspath(sys.argv[1])
 BUILD = os.path.dirname(os.path.dirname(PEAL))
