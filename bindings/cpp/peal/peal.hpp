@@ -20,7 +20,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <initializer_list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -540,6 +540,26 @@ class consumer
 	peal_consumer *rx_;
 };
 
+// --- Handles ---------------------------------------------------------------------------------------
+
+template <auto Release> struct releaser {
+	template <class T> void operator()(T *held) const noexcept
+	{
+		Release(held);
+	}
+};
+
+// Owns a handle of C. What is moved from holds none.
+template <class T, auto Release> using handle = std::unique_ptr<T, releaser<Release>>;
+
+// What a C function made, if it did.
+template <class Handle, class T> result<Handle> owned(int rc, T *made) noexcept
+{
+	if (rc < 0)
+		return error_of(rc);
+	return Handle(made);
+}
+
 // --- Processes and channels -----------------------------------------------------------------------
 
 // A process that was started. Ended and reaped when this goes.
@@ -549,35 +569,23 @@ class child
 	explicit child(peal_child *from) noexcept : child_(from)
 	{
 	}
-	child(child &&from) noexcept : child_(std::exchange(from.child_, nullptr))
-	{
-	}
-	child &operator=(child &&from) noexcept
-	{
-		std::swap(child_, from.child_);
-		return *this;
-	}
-	~child()
-	{
-		peal_child_free(child_);
-	}
 
 	peal_child *get() const noexcept
 	{
-		return child_;
+		return child_.get();
 	}
 	pid_t pid() const noexcept
 	{
-		return peal_child_pid(child_);
+		return peal_child_pid(child_.get());
 	}
 	int pidfd() const noexcept
 	{
-		return peal_child_pidfd(child_);
+		return peal_child_pidfd(child_.get());
 	}
 	result<peal_child_status> wait(deadline until) noexcept
 	{
 		peal_child_status status{};
-		int rc = peal_child_wait(child_, until.ns(), &status);
+		int rc = peal_child_wait(child_.get(), until.ns(), &status);
 
 		if (rc < 0)
 			return error_of(rc);
@@ -585,17 +593,17 @@ class child
 	}
 	std::error_code kill(int signal) noexcept
 	{
-		return error_of(peal_child_kill(child_, signal));
+		return error_of(peal_child_kill(child_.get(), signal));
 	}
 	std::string describe() const
 	{
 		char text[256];
 
-		return peal_child_describe(child_, text, sizeof(text));
+		return peal_child_describe(child_.get(), text, sizeof(text));
 	}
 
       private:
-	peal_child *child_;
+	handle<peal_child, peal_child_free> child_;
 };
 
 struct channel_options {
@@ -614,18 +622,6 @@ class channel
 	explicit channel(peal_channel *from) noexcept : channel_(from)
 	{
 	}
-	channel(channel &&from) noexcept : channel_(std::exchange(from.channel_, nullptr))
-	{
-	}
-	channel &operator=(channel &&from) noexcept
-	{
-		std::swap(channel_, from.channel_);
-		return *this;
-	}
-	~channel()
-	{
-		peal_channel_close(channel_);
-	}
 
 	static result<channel> create(const channel_options &options) noexcept
 	{
@@ -642,7 +638,7 @@ class channel
 		plain.name = options.name;
 		int rc = peal_channel_create(&made, &plain);
 
-		return owned(rc, made);
+		return owned<channel>(rc, made);
 	}
 	// The guest's side, from the command line of main().
 	static result<channel> attach(int &argc, char **argv,
@@ -652,20 +648,20 @@ class channel
 
 		int rc = peal_attach_args(&made, &argc, argv, options);
 
-		return owned(rc, made);
+		return owned<channel>(rc, made);
 	}
 
 	peal_channel *get() const noexcept
 	{
-		return channel_;
+		return channel_.get();
 	}
 	producer tx() const noexcept
 	{
-		return producer(peal_tx(channel_));
+		return producer(peal_tx(channel_.get()));
 	}
 	consumer rx() const noexcept
 	{
-		return consumer(peal_rx(channel_));
+		return consumer(peal_rx(channel_.get()));
 	}
 	result<child> spawn(const std::vector<std::string> &command,
 			    const peal_spawn_options *options = nullptr)
@@ -678,41 +674,32 @@ class channel
 		for (const std::string &word : command)
 			argv.push_back(const_cast<char *>(word.c_str())); // exec changes none
 		argv.push_back(nullptr);
-		rc = peal_spawn(&made, channel_, argv.data(), options);
-		if (rc < 0)
-			return error_of(rc);
-		return child(made);
+		rc = peal_spawn(&made, channel_.get(), argv.data(), options);
+		return owned<child>(rc, made);
 	}
 	std::error_code wait_ready(child &of, deadline until) noexcept
 	{
-		return error_of(peal_child_wait_ready(of.get(), channel_, until.ns()));
+		return error_of(peal_child_wait_ready(of.get(), channel_.get(), until.ns()));
 	}
 	peal_peer peer() const noexcept
 	{
-		return static_cast<peal_peer>(peal_channel_peer(channel_));
+		return static_cast<peal_peer>(peal_channel_peer(channel_.get()));
 	}
 	int rx_fd() const noexcept
 	{
-		return peal_rx_fd(channel_);
+		return peal_rx_fd(channel_.get());
 	}
 	int tx_fd() const noexcept
 	{
-		return peal_tx_fd(channel_);
+		return peal_tx_fd(channel_.get());
 	}
 	int peer_fd() const noexcept
 	{
-		return peal_channel_peer_fd(channel_);
+		return peal_channel_peer_fd(channel_.get());
 	}
 
       private:
-	static result<channel> owned(int rc, peal_channel *made) noexcept
-	{
-		if (rc < 0)
-			return error_of(rc);
-		return channel(made);
-	}
-
-	peal_channel *channel_;
+	handle<peal_channel, peal_channel_close> channel_;
 };
 
 // --- The poller -----------------------------------------------------------------------------------
@@ -724,30 +711,18 @@ class watch
 	explicit watch(peal_watch *from) noexcept : watch_(from)
 	{
 	}
-	watch(watch &&from) noexcept : watch_(std::exchange(from.watch_, nullptr))
-	{
-	}
-	watch &operator=(watch &&from) noexcept
-	{
-		std::swap(watch_, from.watch_);
-		return *this;
-	}
-	~watch()
-	{
-		peal_watch_remove(watch_);
-	}
 
 	peal_watch *get() const noexcept
 	{
-		return watch_;
+		return watch_.get();
 	}
 	std::error_code resume(std::size_t size = 0) noexcept
 	{
-		return error_of(peal_watch_resume(watch_, size));
+		return error_of(peal_watch_resume(watch_.get(), size));
 	}
 
       private:
-	peal_watch *watch_;
+	handle<peal_watch, peal_watch_remove> watch_;
 };
 
 class poller
@@ -755,18 +730,6 @@ class poller
       public:
 	explicit poller(peal_poller *from) noexcept : poller_(from)
 	{
-	}
-	poller(poller &&from) noexcept : poller_(std::exchange(from.poller_, nullptr))
-	{
-	}
-	poller &operator=(poller &&from) noexcept
-	{
-		std::swap(poller_, from.poller_);
-		return *this;
-	}
-	~poller()
-	{
-		peal_poller_close(poller_);
 	}
 
 	static result<poller> create(enum ::peal_poller_backend backend = PEAL_POLLER_AUTO) noexcept
@@ -778,45 +741,43 @@ class poller
 		options.size = sizeof(options);
 		options.backend = backend;
 		rc = peal_poller_create(&made, &options);
-		if (rc < 0)
-			return error_of(rc);
-		return poller(made);
+		return owned<poller>(rc, made);
 	}
 
 	peal_poller *get() const noexcept
 	{
-		return poller_;
+		return poller_.get();
 	}
 	result<watch> watch_data(channel &of, void *user, unsigned int flags = 0) noexcept
 	{
 		peal_watch *made = nullptr;
 
-		int rc = peal_poller_watch_data(poller_, of.get(), flags, user, &made);
+		int rc = peal_poller_watch_data(poller_.get(), of.get(), flags, user, &made);
 
-		return owned(rc, made);
+		return owned<watch>(rc, made);
 	}
 	result<watch> watch_space(channel &of, std::size_t size, void *user,
 				  unsigned int flags = 0) noexcept
 	{
 		peal_watch *made = nullptr;
 
-		int rc = peal_poller_watch_space(poller_, of.get(), size, flags, user, &made);
+		int rc = peal_poller_watch_space(poller_.get(), of.get(), size, flags, user, &made);
 
-		return owned(rc, made);
+		return owned<watch>(rc, made);
 	}
 	result<watch> watch_child(child &of, void *user) noexcept
 	{
 		peal_watch *made = nullptr;
 
-		int rc = peal_poller_watch_child(poller_, of.get(), user, &made);
+		int rc = peal_poller_watch_child(poller_.get(), of.get(), user, &made);
 
-		return owned(rc, made);
+		return owned<watch>(rc, made);
 	}
 	// How many came.
 	result<std::size_t> wait(view<peal_event> events, deadline until) noexcept
 	{
-		int rc = peal_poller_wait(poller_, events.data(), static_cast<int>(events.size()),
-					  until.ns());
+		int rc = peal_poller_wait(poller_.get(), events.data(),
+					  static_cast<int>(events.size()), until.ns());
 
 		if (rc < 0)
 			return error_of(rc);
@@ -824,20 +785,20 @@ class poller
 	}
 	std::error_code wake() noexcept
 	{
-		return error_of(peal_poller_wake(poller_));
+		return error_of(peal_poller_wake(poller_.get()));
 	}
 	std::error_code flush() noexcept
 	{
-		return error_of(peal_poller_flush(poller_));
+		return error_of(peal_poller_flush(poller_.get()));
 	}
 	int fd() const noexcept
 	{
-		return peal_poller_fd(poller_);
+		return peal_poller_fd(poller_.get());
 	}
 	// True: there may be events, so do not sleep.
 	result<bool> arm() noexcept
 	{
-		int rc = peal_poller_arm(poller_);
+		int rc = peal_poller_arm(poller_.get());
 
 		if (rc < 0)
 			return error_of(rc);
@@ -845,14 +806,7 @@ class poller
 	}
 
       private:
-	static result<watch> owned(int rc, peal_watch *made) noexcept
-	{
-		if (rc < 0)
-			return error_of(rc);
-		return watch(made);
-	}
-
-	peal_poller *poller_;
+	handle<peal_poller, peal_poller_close> poller_;
 };
 
 } // namespace peal
