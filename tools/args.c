@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <ctype.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -41,6 +42,14 @@ int peal_failed(const char *what)
 {
 	complain("%s: %s", what, peal_last_error());
 	return STATUS_FAILED;
+}
+
+int spawn_failed(int rc)
+{
+	complain("%s", peal_last_error());
+	return rc == -ENOENT                     ? STATUS_NO_PROGRAM
+	       : rc == -EACCES || rc == -ENOEXEC ? STATUS_NO_EXEC
+						 : STATUS_FAILED;
 }
 
 /* Decimal digits; @end is behind them. False if there is none, or it is too large. */

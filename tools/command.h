@@ -6,7 +6,7 @@
  *	args.c    sizes, numbers and durations on the command line; complaints
  *	format.c  sizes, rates and times for people
  *	out.c     standard output, colour, the progress line
- *	stop.c    SIGINT and SIGTERM
+ *	stop.c    SIGINT and SIGTERM, and waiting
  *
  * Rules: nothing but data on standard output; --json prints one object a line; wrong usage is one
  * line on stderr and STATUS_USAGE; progress only on a terminal.
@@ -15,6 +15,7 @@
 #define PEAL_TOOLS_COMMAND_H
 
 #include <jansson.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -77,6 +78,10 @@ int take_duration(const char *option, const char *text, uint64_t *ns);
 int take_word(const char *option, const char *text, const char *first, const char *second,
 	      uint32_t *value);
 
+/* complain() with why the library has not started a program, its answer being @rc. Return: STATUS_NO_PROGRAM
+ * and so on. */
+int spawn_failed(int rc);
+
 /* A program and its arguments, behind "--", which ends @argv then. Return: NULL without "--". */
 char **split_program(int *argc, char **argv);
 
@@ -101,6 +106,10 @@ char *format_duration(char text[FORMAT_MAX], uint64_t ns);    /* "61 s", "1.50 m
 /* Prints @object as one line on standard output, and takes the caller's reference. Return: as
  * finish_output(). */
 int print_json(json_t *object);
+
+/* For an errno of writing to standard output. Return: STATUS_OUTPUT_GONE when its reader has gone, else
+ * STATUS_FAILED after a complaint. */
+int output_error(int error);
 
 /* To be returned at the end: has all that was printed arrived? Return: @status if it was not
  * STATUS_OK or all has; otherwise STATUS_FAILED after a complaint, or STATUS_OUTPUT_GONE. */
@@ -144,5 +153,8 @@ int stop_open(void);
 
 /* Which of them has come, if any; does not wait. Return: the signal, or 0. */
 int stop_signal(int fd);
+
+/* As poll(2), with a time from now; UINT64_MAX: without end. */
+int poll_for(struct pollfd *fds, nfds_t count, uint64_t ns);
 
 #endif

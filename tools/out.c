@@ -33,6 +33,14 @@ static int output_failed(int error)
 	return STATUS_FAILED;
 }
 
+int output_error(int error)
+{
+	if (error == EPIPE)
+		return STATUS_OUTPUT_GONE;
+	complain("standard output: %s", strerror(error));
+	return STATUS_FAILED;
+}
+
 int print_json(json_t *object)
 {
 	int rc;

@@ -43,14 +43,6 @@ static void close_streams(struct stage *stage)
 	stage->in = stage->out = -1;
 }
 
-static int not_started(int error)
-{
-	complain("%s", peal_last_error());
-	if (error == ENOENT)
-		return STATUS_NO_PROGRAM;
-	return error == EACCES ? STATUS_NO_EXEC : STATUS_FAILED;
-}
-
 static int start_stage(struct chain *chain, struct stage *stage)
 {
 	char shell[] = "/bin/sh", option[] = "-c", *text = NULL;
@@ -72,7 +64,7 @@ static int start_stage(struct chain *chain, struct stage *stage)
 	if (rc == 0)
 		rc = peal_poller_watch_child(chain->poller, stage->child, stage, NULL);
 	if (rc < 0)
-		return not_started(-rc);
+		return spawn_failed(rc);
 	chain->running++;
 	return STATUS_OK;
 }

@@ -4,9 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <peal/base.h>
@@ -77,16 +75,6 @@ static void read_input(struct record *record)
 	record->input_status = STATUS_FAILED;
 }
 
-static void output_failed(struct record *record, int rc)
-{
-	if (rc == -EPIPE) {
-		fail(record, STATUS_OUTPUT_GONE);
-	} else {
-		complain("standard output: %s", strerror(-rc));
-		fail(record, STATUS_FAILED);
-	}
-}
-
 static void write_output(struct record *record)
 {
 	int rc = 0;
@@ -98,7 +86,7 @@ static void write_output(struct record *record)
 		rc = stream_flush(&record->output);
 	}
 	if (rc < 0)
-		output_failed(record, rc);
+		fail(record, output_error(-rc));
 }
 
 /* --- Showing ------------------------------------------------------------------------------------- */
@@ -129,15 +117,13 @@ static void wait_for_more(struct record *record)
 		{.fd = record->output.quiet ? -1 : record->output.fd},
 	};
 	uint64_t now = peal_now_ns(), due = log_due_ns(record->log);
-	uint64_t ns = due > now ? due - now : 0;
-	struct timespec time;
+	uint64_t ns = due == PEAL_FOREVER ? PEAL_FOREVER : due > now ? due - now : 0;
 
 	if (!stream_is_empty(&record->output))
 		fds[2].events = POLLOUT;
 	if (record->shows && ns > SECOND_NS / 10)
 		ns = SECOND_NS / 10;
-	time = (struct timespec){(time_t)(ns / SECOND_NS), (long)(ns % SECOND_NS)};
-	if (ppoll(fds, 3, due == PEAL_FOREVER && !record->shows ? NULL : &time, NULL) <= 0)
+	if (poll_for(fds, 3, ns) <= 0)
 		return;
 	if (fds[0].revents)
 		record->signal = stop_signal(record->stop_fd);
@@ -146,7 +132,7 @@ static void wait_for_more(struct record *record)
 	if (fds[2].revents & POLLERR && !record->output.is_file)
 		fail(record, STATUS_OUTPUT_GONE);
 	if (fds[2].revents & POLLNVAL)
-		output_failed(record, -EBADF);
+		fail(record, output_error(EBADF));
 }
 
 static bool is_over(const struct record *record)

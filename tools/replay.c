@@ -5,10 +5,8 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <getopt.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <peal/base.h>
@@ -73,16 +71,6 @@ static void take_records(struct replay *replay)
 	}
 }
 
-static void output_failed(struct replay *replay, int rc)
-{
-	if (rc == -EPIPE) {
-		replay->status = STATUS_OUTPUT_GONE;
-	} else {
-		complain("standard output: %s", strerror(-rc));
-		replay->status = STATUS_FAILED;
-	}
-}
-
 static void write_output(struct replay *replay)
 {
 	int rc = 0;
@@ -94,7 +82,7 @@ static void write_output(struct replay *replay)
 		rc = stream_flush(&replay->output);
 	}
 	if (rc < 0)
-		output_failed(replay, rc);
+		replay->status = output_error(-rc);
 }
 
 /* Sleeps until a record is due, or what is due can be written. */
@@ -106,21 +94,19 @@ static void wait_for_more(struct replay *replay)
 		{.fd = replay->output.fd, .events = is_full ? POLLOUT : 0},
 	};
 	uint64_t now = peal_now_ns(), due = replay->tape.due_ns, ns = SECOND_NS / 10;
-	struct timespec time;
 
 	if (is_full && !replay->shows)
 		ns = PEAL_FOREVER;
 	else if (!is_full && (!replay->shows || due < now + ns))
 		ns = replay->tape.has_record && due > now ? due - now : 0;
-	time = (struct timespec){(time_t)(ns / SECOND_NS), (long)(ns % SECOND_NS)};
-	if (ppoll(fds, 2, ns == PEAL_FOREVER ? NULL : &time, NULL) <= 0)
+	if (poll_for(fds, 2, ns) <= 0)
 		return;
 	if (fds[0].revents)
 		replay->signal = stop_signal(replay->stop_fd);
 	if (fds[1].revents & POLLERR && !replay->output.is_file)
 		replay->status = STATUS_OUTPUT_GONE;
 	if (fds[1].revents & POLLNVAL)
-		output_failed(replay, -EBADF);
+		replay->status = output_error(EBADF);
 }
 
 static bool is_over(const struct replay *replay)

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -53,12 +52,7 @@ static int spawn(const struct run_options *options, struct guest *guest)
 		return complain("/dev/null: %s", strerror(errno)), STATUS_FAILED;
 	rc = peal_spawn(&guest->child, guest->channel, options->argv, &spawning);
 	close(wanted.null_fd);
-	if (rc == 0)
-		return STATUS_OK;
-	complain("%s", peal_last_error());
-	return rc == -ENOENT                     ? STATUS_NO_PROGRAM
-	       : rc == -EACCES || rc == -ENOEXEC ? STATUS_NO_EXEC
-						 : STATUS_FAILED;
+	return rc < 0 ? spawn_failed(rc) : STATUS_OK;
 }
 
 static int create(const struct run_options *options, struct guest *guest)
@@ -91,14 +85,6 @@ static int watch(struct guest *guest)
 	return rc < 0 ? peal_failed("waiting for the guest") : STATUS_OK;
 }
 
-/* ppoll(2) with a time from now; UINT64_MAX: without end. */
-static int wait_for(struct pollfd *fds, unsigned int count, uint64_t ns)
-{
-	const struct timespec time = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
-
-	return ppoll(fds, count, ns == UINT64_MAX ? NULL : &time, NULL);
-}
-
 /* Return: 0; -EINTR when we are to stop; -ETIMEDOUT; what peal_child_wait_ready() says. */
 static int await_ready(struct run *run, struct guest *guest)
 {
@@ -115,7 +101,7 @@ static int await_ready(struct run *run, struct guest *guest)
 		now = peal_now_ns();
 		if (now >= end_ns)
 			return -ETIMEDOUT;
-		wait_for(fds, 3, end_ns - now);
+		poll_for(fds, 3, end_ns - now);
 		run->signal = stop_signal(run->stop_fd);
 		if (run->signal)
 			return -EINTR;
@@ -212,7 +198,7 @@ static void look(struct run *run, struct guest *guest, bool may_sleep)
 	ns = sooner(ns, stream_due_ns(&run->output));
 	if (wants_input)
 		ns = sooner(ns, stream_due_ns(&run->input));
-	if (wait_for(fds, FDS, ns) <= 0)
+	if (poll_for(fds, FDS, ns) <= 0)
 		return;
 	if (fds[STOP].revents)
 		run->signal = stop_signal(run->stop_fd);
@@ -276,10 +262,8 @@ static int outcome(const struct run *run, const struct guest *guest)
 {
 	if (run->signal)
 		return STATUS_SIGNAL + run->signal;
-	if (run->output_errno == EPIPE)
-		return STATUS_OUTPUT_GONE;
 	if (run->output_errno)
-		return complain("standard output: %s", strerror(run->output_errno)), STATUS_FAILED;
+		return output_error(run->output_errno);
 	if (run->output.log_status)
 		return run->output.log_status;
 	return guest->error ? STATUS_FAILED : -1;
