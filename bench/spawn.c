@@ -116,7 +116,9 @@ static int once(const struct way *way, struct bench_start *starts, unsigned int 
 	unsigned int begun = 0;
 	int rc = 0;
 
-	memset(starts, 0, count * sizeof(*starts));
+	/* Who fails before it has a descriptor has none to close. */
+	for (unsigned int i = 0; i < count; i++)
+		starts[i] = (struct bench_start){.fd = -1, .other_fd = -1};
 	while (begun < count && rc == 0)
 		rc = way->begin(&starts[begun++]);
 	for (unsigned int i = 0; i < count && rc == 0; i++)
