@@ -134,6 +134,18 @@ int look_take(struct look_views *views, const pid_t *pids, size_t pid_count, uin
 	return STATUS_FAILED;
 }
 
+int look_print_json(const struct look_views *views)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < views->count && rc == 0; i++) {
+		const struct look_view *view = &views->list[i];
+
+		rc = print_json(look_json(&view->channel, &view->now, view->flows));
+	}
+	return rc;
+}
+
 void look_drop(struct look_views *views)
 {
 	free(views->list);

@@ -205,6 +205,8 @@ struct look_views {
  * Return: 0, or STATUS_FAILED after a complaint.
  */
 int look_take(struct look_views *views, const pid_t *pids, size_t pid_count, uint64_t interval_ns);
+/* As print_json(), an object for each. */
+int look_print_json(const struct look_views *views);
 void look_drop(struct look_views *views);
 
 #endif

@@ -59,25 +59,16 @@ static void print_ring(const struct look_view *view, enum look_who to, bool in_c
 		       colour(in_colour, COLOUR_NONE));
 }
 
-static int print_all(const struct look_views *views, const struct look_options *options)
+static void print_all(const struct look_views *views)
 {
 	const bool in_colour = wants_colour(STDOUT_FILENO);
-	int rc = 0;
 
-	if (!options->json)
-		printf("%-11s %-16s %-16s %8s %5s %8s %10s\n", "CHANNEL", "FROM", "TO", "SIZE",
-		       "FULL", "TOTAL", "RATE");
-	for (size_t i = 0; i < views->count && rc == 0; i++) {
-		const struct look_view *view = &views->list[i];
-
-		if (options->json) {
-			rc = print_json(look_json(&view->channel, &view->now, view->flows));
-			continue;
-		}
-		print_ring(view, LOOK_GUEST, in_colour);
-		print_ring(view, LOOK_HOST, in_colour);
+	printf("%-11s %-16s %-16s %8s %5s %8s %10s\n", "CHANNEL", "FROM", "TO", "SIZE", "FULL",
+	       "TOTAL", "RATE");
+	for (size_t i = 0; i < views->count; i++) {
+		print_ring(&views->list[i], LOOK_GUEST, in_colour);
+		print_ring(&views->list[i], LOOK_HOST, in_colour);
 	}
-	return rc;
 }
 
 static int nothing(const struct look_views *views)
@@ -101,8 +92,12 @@ static int run(int argc, char **argv)
 	if (rc != 0)
 		return rc < 0 ? STATUS_OK : rc;
 	rc = look_take(&views, NULL, 0, options.interval_ns);
-	if (rc == 0)
-		rc = views.count > 0 ? print_all(&views, &options) : nothing(&views);
+	if (rc == 0 && views.count == 0)
+		rc = nothing(&views);
+	else if (rc == 0 && options.json)
+		rc = look_print_json(&views);
+	else if (rc == 0)
+		print_all(&views);
 	look_drop(&views);
 	return rc;
 }

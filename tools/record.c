@@ -97,7 +97,6 @@ static int take_option(struct wanted *wanted, int option, const char *text)
 {
 	struct log_options *log = &wanted->log;
 	uint64_t level = 0;
-	uint32_t word = 0;
 	int rc = 0;
 
 	switch (option) {
@@ -105,9 +104,7 @@ static int take_option(struct wanted *wanted, int option, const char *text)
 		log->append = true;
 		break;
 	case 'f':
-		rc = take_word("--framing", text, "lines", "length", &word);
-		wanted->run.framing = word ? FRAMING_LENGTH : FRAMING_LINES;
-		break;
+		return take_framing(text, &wanted->run.framing);
 	case 'F':
 		return take_duration("--flush", text, &log->flush_ns);
 	case 'g':

@@ -167,14 +167,9 @@ static int take_speed(const char *text, double *speed)
 /* Return: 0 or STATUS_USAGE. */
 static int take_option(struct replay *replay, int option, const char *text)
 {
-	uint32_t word = 0;
-	int rc;
-
 	switch (option) {
 	case 'f':
-		rc = take_word("--framing", text, "lines", "length", &word);
-		replay->run.framing = word ? FRAMING_LENGTH : FRAMING_LINES;
-		return rc;
+		return take_framing(text, &replay->run.framing);
 	case 'g':
 		return take_size("--to-guest", text, RING_MIN, RING_MAX,
 				 &replay->run.to_guest_bytes);

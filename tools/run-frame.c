@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "command.h"
 #include "log.h"
 #include "replay.h"
 #include "run.h"
@@ -16,6 +17,16 @@
 
 /* Length and record, or record and end of line. */
 #define LENGTH_BYTES 4
+
+int take_framing(const char *text, enum framing *framing)
+{
+	uint32_t word;
+	int rc = take_word("--framing", text, "lines", "length", &word);
+
+	if (rc == 0)
+		*framing = word ? FRAMING_LENGTH : FRAMING_LINES;
+	return rc;
+}
 
 int stream_open(struct stream *stream, int fd, enum framing framing, size_t record_max)
 {

@@ -117,9 +117,7 @@ static int take_option(struct run_options *options, int option, const char *text
 
 	switch (option) {
 	case 'f':
-		rc = take_word("--framing", text, "lines", "length", &word);
-		options->framing = word ? FRAMING_LENGTH : FRAMING_LINES;
-		return rc;
+		return take_framing(text, &options->framing);
 	case 'g':
 		return take_size("--to-guest", text, RING_MIN, RING_MAX, &options->to_guest_bytes);
 	case 'o':

@@ -84,6 +84,9 @@ struct stream {
 	uint64_t now_ns;        /* when they came, for @log: the caller's to set */
 };
 
+/* The value of --framing. Return: as take_word(). */
+int take_framing(const char *text, enum framing *framing);
+
 /* @record_max: the largest record. Return: 0 or -ENOMEM. */
 int stream_open(struct stream *stream, int fd, enum framing framing, size_t record_max);
 void stream_close(struct stream *stream);

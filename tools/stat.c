@@ -129,23 +129,15 @@ static void print_channel(const struct look_view *view, bool in_colour)
 	print_ring(view, LOOK_HOST, in_colour);
 }
 
-static int print_all(const struct look_views *views, bool json)
+static void print_all(const struct look_views *views)
 {
 	const bool in_colour = wants_colour(STDOUT_FILENO);
-	int rc = 0;
 
-	for (size_t i = 0; i < views->count && rc == 0; i++) {
-		const struct look_view *view = &views->list[i];
-
-		if (json) {
-			rc = print_json(look_json(&view->channel, &view->now, view->flows));
-			continue;
-		}
+	for (size_t i = 0; i < views->count; i++) {
 		if (i > 0)
 			putchar('\n');
-		print_channel(view, in_colour);
+		print_channel(&views->list[i], in_colour);
 	}
-	return rc;
 }
 
 /* --- What is not there ----------------------------------------------------------------------------- */
@@ -180,8 +172,10 @@ static int show(const pid_t *pids, size_t count, const struct look_options *opti
 	struct look_views views;
 	int rc = look_take(&views, pids, count, options->interval_ns), missing;
 
-	if (rc == 0)
-		rc = print_all(&views, options->json);
+	if (rc == 0 && options->json)
+		rc = look_print_json(&views);
+	else if (rc == 0)
+		print_all(&views);
 	/* What is there comes first; the first that is not decides the status. */
 	for (size_t i = 0; i < count && views.list; i++) {
 		if (is_shown(&views, pids[i]))
