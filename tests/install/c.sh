@@ -2,18 +2,10 @@
 # SPDX-License-Identifier: MIT
 # What is installed is enough: the quick example builds against an installed copy that pkg-config
 # finds, shared and static, and runs.
-# usage: installed.sh SOURCE-ROOT BUILD-ROOT CC
+# usage: c.sh SOURCE-ROOT BUILD-ROOT CC
 set -u
 root=$1 build=$2 cc=$3
-. "$root/tests/api/tally.sh"
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-
-check "meson installs" meson install -C "$build" --no-rebuild --destdir "$work"
-pc=$(find "$work" -name peal.pc)
-libdir=$(dirname "$(dirname "${pc:-/nowhere/at/all}")")
-export PKG_CONFIG_PATH="${pc%/*}" PKG_CONFIG_SYSROOT_DIR="$work"
+. "$root/tests/install/stage.sh"
 
 # builds OUTPUT EXTRA-LINK-ARGUMENTS...
 builds() {
@@ -32,7 +24,7 @@ builds_static_host() {
 }
 
 says_hello() {
-	answer=$(LD_LIBRARY_PATH=$libdir "$1") && [ "$answer" = "the plugin says: hello, ring" ]
+	answer=$("$1") && [ "$answer" = "the plugin says: hello, ring" ]
 }
 
 uses_the_shared_one() {
@@ -51,12 +43,9 @@ check "it runs, -O0" says_hello "$work/quick-O0"
 
 # The command, where it was built, and what it finds beside it.
 if [ -x "$build/tools/peal" ]; then
-	peal=$(find "$work" -path '*/bin/peal')
-	LD_LIBRARY_PATH=$libdir
-	export LD_LIBRARY_PATH
-	check "the command runs" "$peal" doctor
+	check "the command runs" "$prefix/bin/peal" doctor
 	if [ -x "$build/bench/peal-bench" ]; then
-		check "it finds its benchmarks" "$peal" bench --list
+		check "it finds its benchmarks" "$prefix/bin/peal" bench --list
 	else
 		skip "it finds its benchmarks" "built without bench"
 	fi
