@@ -417,8 +417,8 @@ inline remove(i)
 	if :: state[i] == ARMED -> disarm(i) :: else fi;
 #ifndef M_REMOVE_AND_GO
 	do
-	:: asked[i] > 0 -> asked[i]--           /* cancelled */
-	:: completed[i] > 0 -> completed[i]--             /* rung meanwhile; the next waiter looks at the ring */
+	:: atomic { asked[i] > 0 -> asked[i]-- }        /* cancelled */
+	:: completed[i] > 0 -> completed[i]--   /* rung meanwhile; the next waiter looks at the ring */
 	:: asked[i] == 0 && completed[i] == 0 -> break
 	od;
 #endif
