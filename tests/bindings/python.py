@@ -5,7 +5,9 @@ import asyncio
 import errno
 import gc
 import os
+import resource
 import signal
+import subprocess
 import sys
 import threading
 import unittest
@@ -14,6 +16,7 @@ import warnings
 import peal
 
 ECHO, C_GUEST = sys.argv[1:3]
+SILENT = ['sh', '-c', 'exec sleep 1000']
 PYTHON_GUEST = [sys.executable, '-W', 'error', ECHO]
 
 
@@ -61,6 +64,18 @@ class Records(Pair):
             room.data[:5] = b'never'
         self.channel.tx.send(b'only')
         self.assertEqual(self.channel.rx.receive()[0], b'only')
+
+
+    def test_staged_records_are_published_together(self):
+        for i in range(3):
+            with self.channel.tx.reserve(8) as room:
+                room.data[:] = i.to_bytes(8, 'little')
+                room.stage(type=i)
+        with self.assertRaises(TimeoutError):
+            self.channel.rx.next(timeout=0.01)
+        self.channel.tx.publish()
+        for i in range(3):
+            self.assertEqual(self.channel.rx.receive(), (i.to_bytes(8, 'little'), i))
 
 
 class FromC(Records):
@@ -166,6 +181,78 @@ class Ends(Pair):
             child = channel.spawn(self.command)
             del channel, child
             gc.collect()
+
+
+class Interrupted(Exception):
+    pass
+
+
+class Signals(unittest.TestCase):
+    """A handler that raises, as Ctrl-C's does, ends each wait that would last for ever."""
+
+    def setUp(self):
+        def raise_it(*_):
+            raise Interrupted
+
+        self.addCleanup(signal.signal, signal.SIGALRM, signal.signal(signal.SIGALRM, raise_it))
+        self.addCleanup(signal.setitimer, signal.ITIMER_REAL, 0)
+
+    def interrupted(self, wait, *arguments):
+        with self.assertRaises(Interrupted):
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            wait(*arguments)
+
+    def test_a_wait_for_a_record_and_for_room(self):
+        with peal.Channel(to_guest=4096, to_host=4096) as channel:
+            # It answers once it has room; nobody takes what it says.
+            with channel.spawn(PYTHON_GUEST):
+                self.interrupted(channel.rx.next)
+                channel.tx.send(b'later')
+                self.assertEqual(channel.rx.receive()[0], b'later')
+
+                def fill():
+                    while True:
+                        channel.tx.send(bytes(1000))
+                self.interrupted(fill)
+
+    def test_a_wait_for_the_end_of_a_child(self):
+        with peal.Channel(to_guest=4096, to_host=4096) as channel, channel.spawn(PYTHON_GUEST) as child:
+            self.interrupted(child.wait)
+
+    def test_a_wait_for_a_guest_that_never_attaches(self):
+        with peal.Channel(to_guest=4096) as channel:
+            self.interrupted(channel.spawn, SILENT)
+
+    def test_a_guest_that_never_attaches_is_told_in_time(self):
+        with peal.Channel(to_guest=4096) as channel:
+            with self.assertRaises(TimeoutError):
+                channel.spawn(SILENT, timeout=0.3)
+
+
+HOST = """
+import sys, peal
+channel = peal.Channel(to_guest=4096, to_host=4096)
+child = channel.spawn(sys.argv[1:])
+print(child.pid, flush=True)
+channel.rx.next()
+"""
+
+
+class Processes(unittest.TestCase):
+    def test_a_guest_whose_host_is_killed_ends_in_good_order(self):
+        with subprocess.Popen([sys.executable, '-c', HOST, *PYTHON_GUEST], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True) as host:
+            host.stdout.readline()
+            host.kill()
+            # It ends when both processes have, and has what Python would complain of.
+            self.assertEqual(host.stderr.read(), '')
+
+    def test_a_guest_has_the_limits_that_it_was_given(self):
+        limits = {resource.RLIMIT_CPU: 100, resource.RLIMIT_NOFILE: (50, 60)}
+        with peal.Channel(to_guest=4096, to_host=4096) as channel:
+            with channel.spawn(PYTHON_GUEST, rlimits=limits) as child:
+                self.assertEqual(resource.prlimit(child.pid, resource.RLIMIT_CPU), (100, 100))
+                self.assertEqual(resource.prlimit(child.pid, resource.RLIMIT_NOFILE), (50, 60))
 
 
 class Async(Pair):

@@ -12,13 +12,15 @@
     async for record in channel.rx:                   # until the host closes or dies
 
 Errors are OSError with its kinds: BrokenPipeError (the peer is gone and all is read), TimeoutError,
-BlockingIOError (timeout=0), and the library's own sentence. Waits give up the interpreter's lock. A
-released record's `data` refuses access; while slices or arrays of it exist, it can not be released
-(BufferError). Threads and forks: as in peal/channel.h.
+BlockingIOError (timeout=0), and the library's own sentence. Waits give up the interpreter's lock, and
+Ctrl-C ends them. A released record's `data` refuses access; while slices or arrays of it exist, it can
+not be released (BufferError). Threads and forks: as in peal/channel.h.
 """
 import contextlib
 import os
+import select
 import signal as _signal
+import time
 
 from . import _library as c
 from ._library import byref, check, deadline, lib
@@ -28,6 +30,7 @@ SOCKET, EVENTFD = 0, 1
 NO_MEMBARRIER = 1
 DIE_WITH_PARENT, NO_NEW_PRIVS = 1, 2
 ABSENT, ATTACHED, CLOSED, DEAD = range(4)
+SLICE = 0.2  # seconds
 
 __all__ = ['Channel', 'Child', 'Producer', 'Consumer', 'Record', 'Reservation', 'attach', 'SOCKET',
            'EVENTFD', 'NO_MEMBARRIER', 'DIE_WITH_PARENT', 'NO_NEW_PRIVS', 'ABSENT', 'ATTACHED',
@@ -53,6 +56,13 @@ class Child:
     def wait(self, timeout=None):
         """Its exit status, or the negative signal that killed it, as subprocess has it."""
         status = c.ChildStatus()
+        if timeout != 0:
+            # Not in the library: its wait goes on after a signal, and Python's handlers would not run.
+            poll = select.poll()
+            poll.register(self.pidfd, select.POLLIN)
+            if not poll.poll(None if timeout is None else timeout * 1000):
+                check(-c.ETIMEDOUT)
+            timeout = 0
         check(lib.peal_child_wait(self._open(), deadline(timeout), byref(status)))
         return status.value if status.state == 1 else -status.value
 
@@ -105,19 +115,36 @@ class Channel:
             raise ValueError('the channel is closed')
         return self._pointer
 
-    def spawn(self, command, *, env=None, flags=0, timeout=None):
-        """Start the guest and wait until it has attached: a Child."""
+    def spawn(self, command, *, env=None, flags=0, rlimits=None, timeout=None):
+        """Start the guest and wait until it has attached: a Child. RLIMITS is as {resource.RLIMIT_CPU: 2} or
+        {resource.RLIMIT_AS: (soft, hard)}."""
         pointer, options = c.c_void_p(), c.SpawnOptions(c.ctypes.sizeof(c.SpawnOptions), flags)
         if env is not None:
             options.envp = c.words(f'{key}={value}' for key, value in env.items())
+        if rlimits:
+            limits = [(key, value, value) if isinstance(value, int) else (key, *value)
+                      for key, value in rlimits.items()]
+            options.rlimits = (c.Rlimit * len(limits))(*limits)
+            options.rlimit_count = len(limits)
         check(lib.peal_spawn(byref(pointer), self._open(), c.words(command), byref(options)))
         child = Child(pointer.value)
         try:
-            check(lib.peal_child_wait_ready(pointer, self._open(), deadline(timeout)))
+            self._wait_ready(pointer, timeout)
         except BaseException:
             child.close()
             raise
         return child
+
+    def _wait_ready(self, child, timeout):
+        """In slices: a wait of the library goes on after a signal, and Python's handlers run between two."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = SLICE if end is None else min(max(end - time.monotonic(), 0), SLICE)
+            rc = lib.peal_child_wait_ready(child, self._open(), deadline(left))
+            if rc not in c.AGAIN or timeout == 0:
+                return check(rc)
+            if end is not None and time.monotonic() >= end:
+                return check(-c.ETIMEDOUT)
 
     @property
     def peer(self):

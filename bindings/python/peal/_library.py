@@ -2,10 +2,13 @@
 """What of libpeal is called, as ctypes knows it. Each call gives up the interpreter's lock."""
 import ctypes
 import os
+from errno import EAGAIN, ETIMEDOUT
 from ctypes import (POINTER, byref, c_char_p, c_int, c_int32, c_int64, c_size_t, c_ubyte, c_uint,
-                    c_uint16, c_uint32, c_uint64, c_void_p)
+                    c_uint16, c_uint32, c_uint64, c_ulong, c_void_p)
 
 TRY, FOREVER = 0, (1 << 64) - 1
+# Answers and no failures: the library has no sentence for them.
+AGAIN = (-EAGAIN, -ETIMEDOUT)
 
 
 class ChannelOptions(ctypes.Structure):
@@ -18,9 +21,13 @@ class AttachOptions(ctypes.Structure):
     _fields_ = [('size', c_size_t), ('flags', c_uint32), ('spin_max_us', c_int32)]
 
 
+class Rlimit(ctypes.Structure):
+    _fields_ = [('resource', c_int), ('soft', c_ulong), ('hard', c_ulong)]
+
+
 class SpawnOptions(ctypes.Structure):
     _fields_ = [('size', c_size_t), ('flags', c_uint), ('envp', POINTER(c_char_p)),
-                ('rlimits', c_void_p), ('rlimit_count', c_size_t), ('pre_exec', c_void_p),
+                ('rlimits', POINTER(Rlimit)), ('rlimit_count', c_size_t), ('pre_exec', c_void_p),
                 ('pre_exec_data', c_void_p)]
 
 
@@ -98,8 +105,7 @@ def check(rc):
     if rc >= 0:
         return rc
     text = lib.peal_strerror(rc).decode()
-    # These two are answers and no failures; the sentence is of an older one.
-    if -rc not in (11, 110):
+    if rc not in AGAIN:
         text = lib.peal_last_error().decode(errors='replace') or text
     raise OSError(-rc, text)
 
@@ -117,5 +123,5 @@ def words(strings):
     return (c_char_p * (len(encoded) + 1))(*encoded, None)
 
 
-__all__ = ['lib', 'check', 'deadline', 'words', 'byref', 'c_ubyte', 'c_void_p', 'c_int', 'ChannelOptions',
-           'AttachOptions', 'SpawnOptions', 'ChildStatus', 'Record', 'SideStats']
+__all__ = ['lib', 'check', 'deadline', 'words', 'byref', 'c_ubyte', 'c_void_p', 'c_int', 'TRY', 'AGAIN', 'ETIMEDOUT',
+           'ChannelOptions', 'AttachOptions', 'Rlimit', 'SpawnOptions', 'ChildStatus', 'Record', 'SideStats']
