@@ -31,6 +31,8 @@
 
 #define SECOND UINT64_C(1000000000)
 
+#define SECONDS_MAX 6000
+
 static uint64_t total_ns, seed;
 
 /* --- Before ---------------------------------------------------------------------------------- */
@@ -200,6 +202,12 @@ int main(int argc, char **argv)
 	uint64_t seconds = setting(argc, argv, 1, "PEAL_SOAK_SECONDS", DEFAULT_SECONDS);
 	char factor[24];
 
+	/* A third of it each case, and Check can not bear one of more than 2^31 µs. */
+	if (seconds > SECONDS_MAX) {
+		fprintf(stderr, "soak: PEAL_SOAK_SECONDS is %llu, and at most %d\n",
+			(unsigned long long)seconds, SECONDS_MAX);
+		return EXIT_FAILURE;
+	}
 	seed = setting(argc, argv, 2, "PEAL_SOAK_SEED", peal_now_ns());
 	total_ns = seconds * SECOND;
 	/* The time-out is for what comes on top of that. */
