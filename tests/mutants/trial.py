@@ -112,7 +112,7 @@ class Tree:
         self.programs = sorted(programs)
         # Compiling is most of the work, and what is left out is as visible at -O1.
         setup = ['meson', 'setup', self.build, self.place, '-Dexamples=false', '-Dbench=disabled',
-                 '-Doptimization=1', '-Ddebug=false'] + self.options
+                 '-Dtools=disabled', '-Doptimization=1', '-Ddebug=false'] + self.options
         if self.run_quietly(setup) and self.programs and self.compile(self.programs):
             shutil.copytree(self.build, self.without, symlinks=True)
 
