@@ -26,8 +26,21 @@ def text_of(comment):
     return re.sub(r'(?m)^[ \t]*\*?[ \t]?', '', re.sub(r'^/\*+|\*/$', '', comment.strip())).strip('\n')
 
 
+def tidy(text):
+    """Lists as scdoc wants them: items at the margin, their lines below each other, an empty line around."""
+    lines, inside = [], False
+    for line in text.split('\n'):
+        item = re.match(' *- ', line)
+        if lines and lines[-1] and (item and not inside or inside and not item and line[:1] != ' '):
+            lines.append('')
+        inside = bool(item or inside and line[:1] == ' ')
+        lines.append(line.lstrip() if item or not inside else '  ' + line.lstrip())
+    return '\n'.join(lines)
+
+
 def prose(text):
     """As scdoc wants it: functions, constants and errors bold, parameters underlined."""
+    text = tidy(text)
     text = text.replace('…', '...').replace('µ', 'u')
     text = re.sub(r'[\\*_#\[\]`<>]', r'\\\g<0>', text)
     text = re.sub(r'@(\w+(?:\\_\w+)*)', r'_\1_', text)
@@ -37,7 +50,7 @@ def prose(text):
 
 
 def literal(text):
-    return '```\n' + text.replace('\\', '\\\\').expandtabs(4) + '\n```'
+    return '```\n' + text.replace('\\', '\\\\').expandtabs(8) + '\n```'
 
 
 def indent(text):
@@ -107,9 +120,8 @@ class Headers:
     def note(self, header, word):
         """A paragraph, and a list if one follows."""
         first = text_of(re.search(r'/\*\n.*?\*/', self.files[header], re.S)[0])
-        found = re.search(rf'(?ms)^{word}[^:\n]*: *(.*?)(?=^\n|\Z)', first) or die(f'no {word} in {header}')
-        text = re.sub(r'(?m)^ +(?=- )', '', found[1].strip())
-        return capital(prose(re.sub(r'(?m)^ +', '  ', text)))
+        found = re.search(rf'(?ms)^{word}[^:\n]*:[ \n]?(.*?)(?=^\n|\Z)', first) or die(f'no {word} in {header}')
+        return capital(prose(found[1].rstrip()))
 
 
 def member_names(declaration):
@@ -129,8 +141,11 @@ def fill(line, names, headers, examples):
     if what == 'describe':
         return '\n\n'.join(function.describe() for function in functions)
     if what == 'returns':
-        return '\n\n'.join(f'*{function.name}*()\n{indent(sentence(function.returns))}'
-                           for function in functions if function.returns)
+        told = [f'*{function.name}*()\n{indent(sentence(function.returns))}'
+                for function in functions if function.returns]
+        rest = [function for function in functions
+                if not function.returns and not function.declaration.startswith('void ')]
+        return '\n\n'.join(told + ['What the others return is said above.'] * bool(told and rest))
     if what == 'type':
         return headers.type(' '.join(words))
     if what == 'define':

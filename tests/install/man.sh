@@ -26,6 +26,62 @@ for page in $(find "$mandir" -name 'peal*.[137]' -type f | sort); do
 	check "${page##*/} renders without a warning" renders "$page"
 done
 
+# declared - the declarations of the public headers, one a line
+declared() {
+	cat "$root"/include/peal/*.h | grep -v '^#define' | tr '\n' ' ' | grep -oE 'PEAL_API [^;{]*;' |
+		sed -E 's/PEAL_(API|INLINE) //g; s/[[:space:]]+/ /g'
+}
+
+# in_synopses - those of the pages
+in_synopses() {
+	for page in $(find "$mandir/man3" -type f); do
+		sed -n '/^\.SH SYNOPSIS/,/^\.SH DESCRIPTION/p' "$page"
+	done | grep -v '^[.#]' | tr '\n' ' ' | sed -E 's/[[:space:]]+/ /g; s/\( /(/g; s/; ?/;\n/g' | grep .
+}
+
+synopses_are_the_headers() {
+	declared | sort >"$work/declared"
+	in_synopses | sed 's/^ //' | sort | diff "$work/declared" - && [ "$(wc -l <"$work/declared")" -gt 70 ]
+}
+check "each function is in one synopsis, and as its header declares it" synopses_are_the_headers
+
+# Those that detail/ declares are called by the inline functions alone.
+functions=$(sed -nE 's/^[[:space:]]*(peal_[a-z0-9_]+);.*/\1/p' "$root/src/libpeal.map" |
+	grep -vxE "$(grep -ohE 'PEAL_API [^{(]*\(' "$root"/include/peal/detail/*.h | grep -v PEAL_INLINE |
+		sed -E 's/\($//; s/.*[ *]//' | paste -sd '|')")
+
+every_function_is_named_once() {
+	for page in $(find "$mandir/man3" -type f); do
+		sed -n '/^\.SH NAME/,/^\.SH SYNOPSIS/p' "$page" | grep -v '^\.' | tr '\n' ' ' | sed 's/ - .*//' | tr -d ' ' |
+			tr ',' '\n'
+		echo
+	done | grep . | sort >"$work/named"
+	echo "$functions" | sort | diff - "$work/named"
+}
+check "each function of the ABI is in the NAME line of one page" every_function_is_named_once
+
+man_finds_each() {
+	missing=0
+	for name in $functions; do
+		# What is found is the page that names it, by itself or through a link.
+		found=$(man -M "$mandir" -w 3 "$name") && grep -q "$name" "$found" || { echo "no $name"; missing=1; }
+	done
+	return "$missing"
+}
+check "man finds each function" man_finds_each
+
+references_lead_somewhere() {
+	missing=0
+	for page in $(find "$mandir" -name 'peal*.[137]' -type f); do
+		for reference in $(grep -oE '\\fBpeal[a-z0-9_-]*\\fR\([137]\)' "$page" |
+			sed -E 's/^\\fB//; s/\\fR\((.)\)/.\1/' | sort -u); do
+			[ -e "$mandir/man${reference##*.}/$reference" ] || { echo "${page##*/}: no $reference"; missing=1; }
+		done
+	done
+	return "$missing"
+}
+check "what the pages of Peal refer to is there" references_lead_somewhere
+
 # shows PAGE EXAMPLE - all of it but the licence line, whatever the renderer made of spaces
 shows() {
 	grep -v SPDX "$2" | tr -d '[:space:]' >"$work/example"

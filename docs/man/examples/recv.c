@@ -6,8 +6,8 @@
 
 enum { NUMBERS = 1, TEXT = 2 };
 
-/* Prints "sum: 10". Numbers are added up in place; a text is printed from a copy, so
- * that what is printed is what was checked. */
+/* Prints "sum: 10". Numbers are added up in place; a text is printed
+ * from a copy, so that what is printed is what was checked. */
 static int64_t take(struct peal_consumer *rx, uint64_t *sum)
 {
 	struct peal_record record;
