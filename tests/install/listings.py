@@ -4,7 +4,7 @@
 usage: listings.py ROOT PAGE                the C listings
        listings.py ROOT PAGE DIRECTORY      the sessions, run in that directory
 
-A listing begins with ```c FILE and is whole lines of that file, one after the other. A session begins with ```console;
+A listing begins with ```c FILE or ```cpp FILE and is whole lines of that file, one after the other. A session begins with ```console;
 its commands stand behind "$ " and answer as they do there, but for process ids and the order of lines.
 """
 import pathlib
@@ -15,7 +15,7 @@ import sys
 
 def listings(root, page):
     """How many are right; the others are shown."""
-    found = re.findall(r'^```c(?= |$) ?(.*)\n((?:.*\n)*?)^```$', page, re.M)
+    found = re.findall(r'^```(?:c|cpp)(?= |$) ?(.*)\n((?:.*\n)*?)^```$', page, re.M)
     wrong = [(name, text) for name, text in found
              if not name or '\n' + text not in '\n' + (root / name).read_text(encoding='utf-8')]
     for name, text in wrong:
