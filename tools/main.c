@@ -13,13 +13,8 @@
 #include "command.h"
 
 static const struct command *const commands[] = {
-	&command_run, &command_bench, &command_doctor, &command_ls, &command_stat, &command_top,
-	&command_run,
-	&command_bench,
-	&command_pipe,
-	&command_doctor,
-	&command_record,
-	&command_replay,
+	&command_run,    &command_pipe,   &command_ls,     &command_stat,  &command_top,
+	&command_record, &command_replay, &command_doctor, &command_bench,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

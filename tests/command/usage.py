@@ -32,6 +32,11 @@ def help_fits_a_screen_and_shows_an_example():
 
 
 @case
+def each_command_is_listed_once():
+    assert len(commands()) == len(set(commands())), commands()
+
+
+@case
 def each_command_explains_itself():
     # Not bench, which lets peal-bench speak.
     for name in set(commands()) - {'bench'}:
