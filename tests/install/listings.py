@@ -32,7 +32,7 @@ def sessions(page, directory):
     for command, answer in re.findall(r'^\$ (.*)\n((?:(?!\$ |```).*\n)*)', ''.join(
             re.findall(r'^```console\n((?:.*\n)*?)^```$', page, re.M)), re.M):
         done = subprocess.run(command, shell=True, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, check=False)
+                              stderr=subprocess.STDOUT, timeout=300, check=False)
         printed = done.stdout.decode()
         if done.returncode != 0 or lines(printed) != lines(answer):
             print(f'$ {command}\nstatus {done.returncode}; the page says\n{answer}\nand it is\n{printed}')

@@ -95,7 +95,7 @@ builds() {
 
 prints_what_it_says() {
 	said=$(sed -nE 's/.*Prints "(.*)"\..*/\1/p' "$1")
-	printed=$("$work/example" 2>&1) && [ -n "$said" ] && [ "$printed" = "$said" ] ||
+	printed=$(timeout 300 "$work/example" 2>&1) && [ -n "$said" ] && [ "$printed" = "$said" ] ||
 		{ printf 'says: %s\nprints: %s\n' "$said" "$printed"; false; }
 }
 

@@ -18,7 +18,7 @@ builds_with_peal() {
 }
 
 prints() {
-	"$work/$1" >"$work/$1.out" && [ -s "$work/$1.out" ]
+	timeout 300 "$work/$1" >"$work/$1.out" && [ -s "$work/$1.out" ]
 }
 
 print_the_same() {
@@ -38,7 +38,7 @@ other() {
 	[ "$name" != iceoryx ] || return
 	# A container may have no message queues.
 	status=0
-	"$work/$name" >"$work/$name.out" || status=$?
+	timeout 300 "$work/$name" >"$work/$name.out" || status=$?
 	if [ "$status" = 77 ]; then
 		skip "$name runs without Peal" "the kernel refuses"
 		return
@@ -63,6 +63,8 @@ other boost libboost-dev boost/lockfree/spsc_queue.hpp "$cxx" -std=c++17 -x c++
 libraries=-lzmq
 other zmq libzmq3-dev zmq.h "$cc" -std=gnu11
 libraries=-liceoryx_binding_c
+# Not on the usual path, and with its version in it.
+iceoryx=$(find /usr/include/iceoryx -mindepth 1 -maxdepth 1 2>/dev/null | head -n 1)
 other iceoryx libiceoryx-binding-c-dev iceoryx_binding_c/api.h "$cc" -std=gnu11 \
-	-I"$(find /usr/include/iceoryx -mindepth 1 -maxdepth 1 2>/dev/null)"
+	-I"${iceoryx:-.}"
 finish

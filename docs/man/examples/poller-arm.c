@@ -9,15 +9,18 @@
 static int take(struct peal_poller *poller, int *number)
 {
 	struct peal_event event;
-	int rc = 0;
+	int rc;
 
-	while (rc >= 0 && *number == 0 &&
-	       (rc = peal_poller_arm(poller)) == 1)
-		while (peal_poller_wait(poller, &event, 1,
-					PEAL_TRY) > 0)
-			rc = (int)peal_recv(peal_rx(event.user),
-					    number, sizeof(*number),
-					    NULL, PEAL_TRY);
+	while ((rc = peal_poller_arm(poller)) == 1) {
+		rc = peal_poller_wait(poller, &event, 1, PEAL_TRY);
+		if (rc < 1)
+			continue;
+		rc = (int)peal_recv(peal_rx(event.user), number,
+				    sizeof(*number), NULL,
+				    PEAL_TRY);
+		if (rc != -EAGAIN) /* a number, or the end */
+			return rc;
+	}
 	return rc;
 }
 
@@ -45,7 +48,7 @@ int main(int argc, char **argv)
 	epoll_ctl(loop, EPOLL_CTL_ADD, peal_poller_fd(poller),
 		  &event);
 	number = 0;
-	while (take(poller, &number) >= 0 && number == 0)
+	while (take(poller, &number) == 0)
 		epoll_wait(loop, &event, 1, -1);
 	printf("the guest says %d\n", number);
 	peal_poller_close(poller);
