@@ -43,6 +43,7 @@ def prose(text):
     text = tidy(text)
     text = text.replace('…', '...').replace('µ', 'u')
     text = re.sub(r'[\\*_#\[\]`<>]', r'\\\g<0>', text)
+    text = re.sub(r'\\\*(\w+)\\\*', r'_\1_', text)
     text = re.sub(r'@(\w+(?:\\_\w+)*)', r'_\1_', text)
     text = re.sub(r'\bpeal(?:\\_\w+?)+(?=\(\))', r'*\g<0>*', text)
     text = re.sub(r'\bPEAL(?:\\_[A-Z0-9]+)+(?:\\_\.\.\.)?', r'*\g<0>*', text)
@@ -66,7 +67,7 @@ class Function:
         text, _, self.returns = text_of(comment).partition('Return:')
         head, _, self.body = text.partition('\n\n')
         lines = re.split(r'\n(?=@)', head)
-        self.summary = lines[0].removeprefix(f'{self.name}() - ').removesuffix('; hot')
+        self.summary = lines[0].removeprefix(f'{self.name}() - ').replace('; hot', '')
         self.parameters = [re.fullmatch(r'((?:@\w+(?:, )?)+): (.*)', line, re.S).groups()
                            for line in re.split(r'\n(?=@)|; (?=@)', '\n'.join(lines[1:])) if line]
 

@@ -18,13 +18,23 @@ mandir=$(dirname "${page7%/*}")
 export LC_ALL=C.UTF-8 MANWIDTH=80 MAN_KEEP_FORMATTING=
 unset MANPATH MANOPT MANPAGER PAGER
 
+# renders FILE - gives $work/page
 renders() {
 	man --warnings=w -l "$1" >"$work/page" 2>"$work/warnings" && [ ! -s "$work/warnings" ] && [ -s "$work/page" ] ||
 		{ cat "$work/warnings"; false; }
 }
+is_refused() {
+	! renders "$1"
+}
+fits_a_terminal() {
+	! grep -E '.{81}' "$work/page"
+}
 for page in $(find "$mandir" -name 'peal*.[137]' -type f | sort); do
 	check "${page##*/} renders without a warning" renders "$page"
+	check "it fits a terminal" fits_a_terminal
 done
+printf '.TH x 3\n.SH NAME\nx \\- y\n.no-such-macro\n' >"$work/wrong.3"
+check "a page that is wrong is found out" is_refused "$work/wrong.3"
 
 # declared - the declarations of the public headers, one a line
 declared() {

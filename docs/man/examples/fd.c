@@ -6,8 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Prints "through exec". One descriptor lives through one exec, and no
- * other thread's child ever has it. */
+/* Prints "through exec". One descriptor lives through one exec, and
+ * no other thread's child ever has it. */
 int main(void)
 {
 	int ends[2];

@@ -3,13 +3,11 @@
 #include <peal/peal.h>
 #include <stdio.h>
 
-/* Prints "--doorbell-fd: '12x' is not a descriptor number (decimal digits only)". */
+/* Prints "descriptor 1 is below 3, where the standard streams are".
+ * Standard output is not to be handed over. */
 int main(void)
 {
-	struct peal_doorbell_handle handle;
-
-	if (peal_doorbell_handle_from_arg(&handle, "12x") ==
-	    -EINVAL)
+	if (peal_fd_validate(1) == -EINVAL)
 		puts(peal_last_error());
 	return 0;
 }
