@@ -85,6 +85,8 @@ references_lead_somewhere() {
 	for page in $(find "$mandir" -name 'peal*.[137]' -type f); do
 		for reference in $(grep -oE '\\fBpeal[a-z0-9_-]*\\fR\([137]\)' "$page" |
 			sed -E 's/^\\fB//; s/\\fR\((.)\)/.\1/' | sort -u); do
+			# Section 1 comes with the command.
+			[ -d "$mandir/man${reference##*.}" ] || continue
 			[ -e "$mandir/man${reference##*.}/$reference" ] || { echo "${page##*/}: no $reference"; missing=1; }
 		done
 	done
