@@ -64,8 +64,11 @@ class Function:
         words = declaration.replace('PEAL_API', '').replace('PEAL_INLINE', '')
         self.declaration = ' '.join(words.split())
         self.name = re.search(r'(\w+)\(', self.declaration)[1]
-        text, _, self.returns = text_of(comment).partition('Return:')
-        head, _, self.body = text.partition('\n\n')
+        # "Return:" ends what is said, or the first line of a short comment.
+        text, _, rest = text_of(comment).partition('Return:')
+        self.returns, _, more = rest.partition('\n\n')
+        head, _, body = text.partition('\n\n')
+        self.body = body + more
         lines = re.split(r'\n(?=@)', head)
         self.summary = lines[0].removeprefix(f'{self.name}() - ').replace('; hot', '')
         self.parameters = [re.fullmatch(r'((?:@\w+(?:, )?)+): (.*)', line, re.S).groups()
@@ -90,7 +93,7 @@ def capital(text):
 
 def sentence(text):
     text = capital(prose(text.strip()))
-    return text + ('' if text.endswith('.') else '.')
+    return text + ('' if text.endswith(('.', '?')) else '.')
 
 
 class Headers:
@@ -106,7 +109,8 @@ class Headers:
     def type(self, name):
         """Its declaration, then each member that has a comment."""
         found = re.search(rf'(?m)^{name} \{{\n(.*?)^\}};', self.all, re.S) or die(f'no {name}')
-        members = re.findall(r'(?:^|\n)((?:\t/\*(?:(?!\*/).)*\*/\n)?)\t([^/]+?[;,])[ \t]*(/\*(?:(?!\*/).)*\*/)?',
+        end = ';' if name.startswith('struct') else ','
+        members = re.findall(rf'(?:^|\n)((?:\t/\*(?:(?!\*/).)*\*/\n)?)\t([^/]+?{end})[ \t]*(/\*(?:(?!\*/).)*\*/)?',
                              found[1], re.S)
         lines = [' '.join(member.split()) for _, member, _ in members]
         told = [f'_{member_names(line)}_\n{indent(prose(text_of(before or after)))}'
@@ -146,7 +150,8 @@ def fill(line, names, headers, examples):
                 for function in functions if function.returns]
         rest = [function for function in functions
                 if not function.returns and not function.declaration.startswith('void ')]
-        return '\n\n'.join(told + ['What the others return is said above.'] * bool(told and rest))
+        others = ['What the others return is said above.'] * bool(told and rest)
+        return '\n\n'.join(told + others) or 'Nothing.'
     if what == 'type':
         return headers.type(' '.join(words))
     if what == 'define':

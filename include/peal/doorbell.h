@@ -208,7 +208,11 @@ PEAL_API bool peal_doorbell_is_dead(const struct peal_doorbell *db);
  */
 PEAL_API int peal_doorbell_fd(const struct peal_doorbell *db);
 
-/** peal_doorbell_accept() - nothing to do on Linux; for code shared with systems that connect. */
+/**
+ * peal_doorbell_accept() - nothing to do on Linux; for code shared with systems that connect
+ *
+ * Return: 0.
+ */
 PEAL_API int peal_doorbell_accept(struct peal_doorbell *db);
 
 /* --- Handle ---------------------------------------------------------------------------------- */
