@@ -47,10 +47,12 @@ int main(int argc, char **argv)
 		.size = sizeof(options), .to_guest = 4096};
 	struct peal_channel *channel;
 	struct peal_child *child;
+	int attach = peal_attach_args(&channel, &argc, argv, NULL);
 
-	if (peal_attach_args(&channel, &argc, argv, NULL) == 0)
+	if (attach == 0)
 		return guest(channel);
-	if (peal_channel_create(&channel, &options) < 0 ||
+	if (attach != -ENOENT ||
+	    peal_channel_create(&channel, &options) < 0 ||
 	    peal_spawn(&child, channel, argv, NULL) < 0)
 		return puts(peal_last_error()), 1;
 	for (int i = 0; i < 3; i++)

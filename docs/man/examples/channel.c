@@ -28,10 +28,12 @@ int main(int argc, char **argv)
 	struct peal_channel *channel;
 	struct peal_child *child;
 	int rc;
+	int attach = peal_attach_args(&channel, &argc, argv, NULL);
 
-	if (peal_attach_args(&channel, &argc, argv, NULL) == 0)
+	if (attach == 0)
 		return guest(channel);
-	if (peal_channel_create(&channel, &options) < 0 ||
+	if (attach != -ENOENT ||
+	    peal_channel_create(&channel, &options) < 0 ||
 	    peal_spawn(&child, channel, argv, NULL) < 0)
 		return puts(peal_last_error()), 1;
 	rc = peal_send(peal_tx(channel), "hello", 5, 0,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <peal/peal.h>
 #include <poll.h>
 #include <signal.h>
@@ -6,7 +7,7 @@
 
 static const char *const states[] = {
 	[PEAL_PEER_ABSENT] = "absent",
-	[PEAL_PEER_ATTACHED] = "attached",
+	[PEAL_PEER_ATTACHED] = "attach",
 	[PEAL_PEER_CLOSED] = "closed",
 	[PEAL_PEER_DEAD] = "dead",
 };
@@ -16,7 +17,7 @@ static void tell(struct peal_channel *channel, const char *after)
 	printf("%s%s", states[peal_channel_peer(channel)], after);
 }
 
-/* Prints "absent, attached, dead". */
+/* Prints "absent, attach, dead". */
 int main(int argc, char **argv)
 {
 	struct peal_channel_options options = {
@@ -25,11 +26,13 @@ int main(int argc, char **argv)
 	struct peal_child *child;
 	struct pollfd gone;
 	char byte;
+	int attach = peal_attach_args(&channel, &argc, argv, NULL);
 
-	if (peal_attach_args(&channel, &argc, argv, NULL) == 0)
+	if (attach == 0)
 		return peal_recv(peal_rx(channel), &byte, 1, NULL,
 				 PEAL_FOREVER) < 0;
-	if (peal_channel_create(&channel, &options) < 0)
+	if (attach != -ENOENT ||
+	    peal_channel_create(&channel, &options) < 0)
 		return puts(peal_last_error()), 1;
 	tell(channel, ", ");
 	if (peal_spawn(&child, channel, argv, NULL) < 0 ||

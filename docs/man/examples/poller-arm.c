@@ -33,12 +33,14 @@ int main(int argc, char **argv)
 	struct peal_poller *poller;
 	struct peal_child *child;
 	int loop = epoll_create1(EPOLL_CLOEXEC), number = 42;
+	int attach = peal_attach_args(&channel, &argc, argv, NULL);
 
-	if (peal_attach_args(&channel, &argc, argv, NULL) == 0)
+	if (attach == 0)
 		return peal_send(peal_tx(channel), &number,
 				 sizeof(number), 0,
 				 PEAL_FOREVER) < 0;
-	if (peal_poller_create(&poller, NULL) < 0 ||
+	if (attach != -ENOENT ||
+	    peal_poller_create(&poller, NULL) < 0 ||
 	    peal_channel_create(&channel, &options) < 0 ||
 	    peal_spawn(&child, channel, argv, NULL) < 0 ||
 	    peal_child_wait_ready(child, channel, PEAL_FOREVER) ||

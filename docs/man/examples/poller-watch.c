@@ -54,11 +54,14 @@ int main(int argc, char **argv)
 	struct peal_poller *poller;
 	struct peal_event event;
 	int answers = 0, ended = 0;
+	int attach =
+		peal_attach_args(&g->channel, &argc, argv, NULL);
 
-	if (peal_attach_args(&g->channel, &argc, argv, NULL) == 0)
+	if (attach == 0)
 		return peal_send(peal_tx(g->channel), &argc,
 				 sizeof(argc), 0, PEAL_FOREVER) < 0;
-	if (peal_poller_create(&poller, NULL) < 0)
+	if (attach != -ENOENT ||
+	    peal_poller_create(&poller, NULL) < 0)
 		return puts(peal_last_error()), 1;
 	for (int i = 0; i < 3; i++)
 		if (!start(&guests[i], poller, argv))

@@ -37,14 +37,16 @@ int main(int argc, char **argv)
 	struct peal_child *child;
 	uint64_t sum = 0;
 	int64_t rc = 0;
+	int attach = peal_attach_args(&channel, &argc, argv, NULL);
 
-	if (peal_attach_args(&channel, &argc, argv, NULL) == 0) {
+	if (attach == 0) {
 		while (rc == 0)
 			rc = take(peal_rx(channel), &sum);
 		printf("%llu\n", (unsigned long long)sum);
 		return rc != -EPIPE; /* the host has closed */
 	}
-	if (peal_channel_create(&channel, &options) < 0 ||
+	if (attach != -ENOENT ||
+	    peal_channel_create(&channel, &options) < 0 ||
 	    peal_spawn(&child, channel, argv, NULL) < 0)
 		return puts(peal_last_error()), 1;
 	peal_send(peal_tx(channel), numbers, sizeof(numbers),

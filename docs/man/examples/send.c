@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <peal/peal.h>
 #include <stdio.h>
 
@@ -59,10 +60,12 @@ int main(int argc, char **argv)
 		.size = sizeof(options), .to_guest = 4096};
 	struct peal_channel *channel;
 	struct peal_child *child;
+	int attach = peal_attach_args(&channel, &argc, argv, NULL);
 
-	if (peal_attach_args(&channel, &argc, argv, NULL) == 0)
+	if (attach == 0)
 		return guest(peal_rx(channel));
-	if (peal_channel_create(&channel, &options) < 0 ||
+	if (attach != -ENOENT ||
+	    peal_channel_create(&channel, &options) < 0 ||
 	    peal_spawn(&child, channel, argv, NULL) < 0 ||
 	    host(peal_tx(channel)) < 0)
 		return puts(peal_last_error()), 1;

@@ -23,11 +23,13 @@ int main(int argc, char **argv)
 	struct peal_channel *channel;
 	struct peal_child *child;
 	char byte;
+	int attach = peal_attach_args(&channel, &argc, argv, NULL);
 
-	if (peal_attach_args(&channel, &argc, argv, NULL) == 0)
+	if (attach == 0)
 		return peal_recv(peal_rx(channel), &byte, 1, NULL,
 				 PEAL_FOREVER) != -EPIPE;
-	if (peal_channel_create(&channel, &options) < 0)
+	if (attach != -ENOENT ||
+	    peal_channel_create(&channel, &options) < 0)
 		return puts(peal_last_error()), 1;
 	if (peal_spawn(&child, channel, missing, &limited) ==
 	    -ENOENT)
