@@ -31,10 +31,12 @@ int main(int argc, char **argv)
 	char text[256];
 	int n, rc, left = 5;
 
-	if (peal_attach_args(&p->channel, &argc, argv, NULL) == 0) /* the plugin */
+	rc = peal_attach_args(&p->channel, &argc, argv, NULL);
+	if (rc == 0) /* the plugin */
 		return peal_recv(peal_rx(p->channel), &n, sizeof(n), NULL, PEAL_FOREVER) < 0 ||
 		       n == 4 || peal_send(peal_tx(p->channel), &n, sizeof(n), 0, PEAL_FOREVER) < 0;
-	rc = peal_poller_create(&poller, NULL);
+	if (rc == -ENOENT) /* nobody's plugin, so the host */
+		rc = peal_poller_create(&poller, NULL);
 	for (n = 0; n < 5; n++)
 		if (rc < 0 || !start(&plugins[n], poller, argv, n))
 			return fprintf(stderr, "%s\n", peal_last_error()), 1;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <peal/peal.h>
 #include <stdio.h>
 
@@ -10,12 +11,14 @@ int main(int argc, char **argv)
 	struct peal_channel *channel;
 	struct peal_child *child;
 	char text[64] = "";
+	int rc = peal_attach_args(&channel, &argc, argv, NULL);
 
-	if (peal_attach_args(&channel, &argc, argv, NULL) == 0) { /* the plugin */
+	if (rc == 0) { /* the plugin */
 		peal_recv(peal_rx(channel), text, sizeof(text), NULL, PEAL_FOREVER);
 		return peal_send(peal_tx(channel), text, sizeof(text), 0, PEAL_FOREVER) < 0;
 	}
-	if (peal_channel_create(&channel, &options) < 0 ||
+	if (rc != -ENOENT || /* nobody's plugin, so the host */
+	    peal_channel_create(&channel, &options) < 0 ||
 	    peal_spawn(&child, channel, argv, NULL) < 0)
 		return fprintf(stderr, "%s\n", peal_last_error()), 1;
 	peal_send(peal_tx(channel), "hello, ring", 12, 0, PEAL_FOREVER);

@@ -34,13 +34,22 @@ hosts_five() {
 	END
 }
 
+# A plugin that took itself for the host would start the next one, and so on.
+starts_no_other() {
+	status=0
+	timeout 60 "$1" --segment-fd=x || status=$?
+	[ "$status" = 1 ]
+}
+
 is_short() {
 	[ "$(wc -l <"$root/examples/$1")" -le 60 ]
 }
 
 check "the example in the README is examples/quick.c" quotes README.md quick.c
 check "the example runs" says_hello
+check "a plugin that can not attach starts no other" starts_no_other "$quick"
 check "the example in docs/poller.md is examples/host.c" quotes docs/poller.md host.c
 check "it is a host in at most 60 lines" is_short host.c
 check "that host runs" hosts_five
+check "its plugin that can not attach starts no other" starts_no_other "$host"
 finish
