@@ -12,6 +12,10 @@ if [ -z "$page7" ]; then
 	skip "the manual pages" "built without scdoc"
 	finish
 fi
+if ! command -v man >"$work/man"; then
+	skip "the manual pages" "no man-db"
+	finish
+fi
 mandir=$(dirname "${page7%/*}")
 # One look for all machines; a page is not cut where this terminal ends.
 export LC_ALL=C.UTF-8 MANWIDTH=80 MAN_KEEP_FORMATTING=
