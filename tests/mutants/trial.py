@@ -107,7 +107,7 @@ class Tree:
 
     def prepare(self, programs):
         shutil.copytree(self.root, self.place,
-                        ignore=shutil.ignore_patterns('build*', '.git', '__pycache__', 'docs'))
+                        ignore=shutil.ignore_patterns('build*', '.git', '__pycache__'))
         (self.place / 'tmp').mkdir()
         self.programs = sorted(programs)
         # Compiling is most of the work, and what is left out is as visible at -O1.
