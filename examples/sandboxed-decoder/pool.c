@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pool.c - guests side by side on one poller. Each has one file at a time; a guest that is lost is
+ * replaced, and its file is not tried again.
+ */
+#include <errno.h>
+#include <peal/peal.h>
+#include <stdlib.h>
+
+#include "host.h"
+
+#define EVENTS 16
+
+static int start(struct guest *guest)
+{
+	int rc = guest_start(guest);
+
+	if (rc < 0)
+		complain("starting a guest: %s", peal_last_error());
+	return rc;
+}
+
+int pool_open(struct pool *pool, const struct options *options)
+{
+	int rc;
+
+	*pool = (struct pool){.options = *options};
+	pool->guests = calloc(options->guests, sizeof(*pool->guests));
+	if (!pool->guests)
+		return -ENOMEM;
+	rc = peal_poller_create(&pool->poller, NULL);
+	if (rc < 0)
+		complain("%s", peal_last_error());
+	for (unsigned int i = 0; i < options->guests && rc == 0; i++) {
+		pool->guests[i].pool = pool;
+		rc = start(&pool->guests[i]);
+	}
+	if (rc < 0)
+		pool_close(pool);
+	return rc;
+}
+
+void pool_close(struct pool *pool)
+{
+	for (unsigned int i = 0; i < pool->options.guests; i++)
+		guest_stop(&pool->guests[i]);
+	free(pool->guests);
+	peal_poller_close(pool->poller);
+	*pool = (struct pool){0};
+}
+
+/* The next file that can be read at all. */
+static void give(struct pool *pool, struct guest *guest)
+{
+	while (pool->next < pool->count) {
+		if (guest_give(guest, &pool->files[pool->next++]))
+			return;
+		pool->done++;
+	}
+}
+
+static int replace(struct pool *pool, struct guest *guest)
+{
+	guest_stop(guest);
+	return pool->next < pool->count ? start(guest) : 0;
+}
+
+/* One that was no good before it had any file will be no better next time. */
+static int lose(struct pool *pool, struct guest *guest)
+{
+	uint64_t lost_ns = peal_now_ns();
+	bool hopeless = guest->files == 0;
+	int rc = replace(pool, guest);
+
+	pool->lost++;
+	guest->lost_ns = lost_ns;
+	return hopeless ? -EPIPE : rc;
+}
+
+static void note_ready(struct pool *pool, struct guest *guest)
+{
+	uint64_t ns = peal_now_ns() - guest->lost_ns;
+
+	if (guest->lost_ns && ns > pool->longest_lost_ns)
+		pool->longest_lost_ns = ns;
+	guest->lost_ns = 0;
+}
+
+static int tend(struct pool *pool, struct guest *guest)
+{
+	if (!guest->channel)
+		return 0;
+	if (!guest_check(guest))
+		return lose(pool, guest);
+	if (!guest->ready || guest->image.file)
+		return 0;
+	if (guest_is_worn(guest))
+		return replace(pool, guest);
+	note_ready(pool, guest);
+	give(pool, guest);
+	return 0;
+}
+
+/* Replaces nobody: other events may be about the same guest. */
+static int wait(struct pool *pool)
+{
+	struct peal_event events[EVENTS];
+	uint64_t deadline_ns = PEAL_FOREVER;
+	int count;
+
+	for (unsigned int i = 0; i < pool->options.guests; i++) {
+		const struct guest *guest = &pool->guests[i];
+
+		if (guest->channel && guest->deadline_ns < deadline_ns)
+			deadline_ns = guest->deadline_ns;
+	}
+	count = peal_poller_wait(pool->poller, events, EVENTS, deadline_ns);
+	for (int i = 0; i < count; i++)
+		guest_handle(events[i].user, events[i].kind);
+	return count < 0 && count != -ETIMEDOUT ? count : 0;
+}
+
+static size_t show(const struct pool *pool, size_t shown)
+{
+	while (shown < pool->count && pool->files[shown].verdict != UNKNOWN)
+		show_file(&pool->files[shown++]);
+	show_progress(pool);
+	return shown;
+}
+
+int pool_run(struct pool *pool, struct file *files, size_t count)
+{
+	size_t shown = 0;
+	int rc = 0;
+
+	pool->files = files;
+	pool->count = count;
+	pool->next = pool->done = 0;
+	for (;;) {
+		for (unsigned int i = 0; i < pool->options.guests && rc == 0; i++)
+			rc = tend(pool, &pool->guests[i]);
+		shown = show(pool, shown);
+		if (rc < 0 || pool->done == count)
+			break;
+		rc = wait(pool);
+	}
+	show_end();
+	return rc;
+}
