@@ -4,8 +4,6 @@
  * answer is taken as far as it has come, and the poller calls again.
  */
 #include <errno.h>
-#include <libgen.h>
-#include <limits.h>
 #include <peal/peal.h>
 #include <signal.h>
 #include <stdio.h>
@@ -33,18 +31,6 @@
 /* A program that takes longer to start will not start. */
 #define START_NS UINT64_C(10000000000)
 
-/* In the same directory as this program. */
-static char *plugin_path(void)
-{
-	static char path[PATH_MAX];
-	char self[PATH_MAX - 64];
-	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	self[length < 0 ? 0 : length] = '\0';
-	snprintf(path, sizeof(path), "%s/decode-plugin", dirname(self));
-	return path;
-}
-
 /* --- Life and death ----------------------------------------------------------------------------- */
 
 static int spawn(struct guest *guest)
@@ -63,7 +49,8 @@ static int spawn(struct guest *guest)
 		.rlimit_count = sizeof(limits) / sizeof(limits[0]),
 	};
 	static char misbehave[] = "--misbehave";
-	char *argv[] = {plugin_path(), guest->pool->options.misbehave ? misbehave : NULL, NULL};
+	char *argv[] = {beside_us("decode-plugin"),
+			guest->pool->options.misbehave ? misbehave : NULL, NULL};
 
 	return peal_spawn(&guest->child, guest->channel, argv, &options);
 }
@@ -108,6 +95,7 @@ void guest_stop(struct guest *guest)
 /* The file has its verdict. */
 static void settle(struct guest *guest)
 {
+	guest->image.file->took_ns = peal_now_ns() - guest->given_ns;
 	image_drop(&guest->image);
 	if (guest->fd >= 0)
 		close(guest->fd);

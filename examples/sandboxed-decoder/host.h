@@ -19,8 +19,12 @@ struct options {
 	uint64_t deadline_ns; /* for a file, from its first byte to the whole answer */
 	int directory;        /* where images are written; -1: nowhere */
 	bool thumbnails;
+	bool bench;
 	bool misbehave;
+	bool quiet; /* nothing is shown */
 };
+
+#define GUESTS_MAX 64
 
 enum verdict {
 	UNKNOWN = 0,
@@ -44,6 +48,7 @@ struct file {
 	enum verdict verdict;
 	struct decoder_image size;
 	uint32_t crc32;              /* of all rows */
+	uint64_t took_ns;            /* from its first byte to the verdict */
 	struct thumbnail *thumbnail; /* NULL: none */
 	char why[512];               /* it was not decoded */
 };
@@ -51,6 +56,11 @@ struct file {
 /* The verdict, and the reason as printf(3) has it. Return: @verdict. */
 __attribute__((format(printf, 3, 4))) enum verdict judge(struct file *file, enum verdict verdict,
 							 const char *format, ...);
+
+/* --- host.c ------------------------------------------------------------------------------------- */
+
+/* A program in the same directory as this one; the text stays until the next call. */
+char *beside_us(const char *program);
 
 /* --- image.c: what a guest says about one file -------------------------------------------------- */
 
@@ -125,9 +135,9 @@ struct pool {
 	struct peal_poller *poller;
 	struct guest *guests;
 	struct file *files;
-	size_t count, next, done; /* files: all, the first that nobody has, with a verdict */
+	size_t count, next, done; /* files: all, the first that nobody has had, with a verdict */
 	unsigned int lost;        /* guests */
-	uint64_t longest_lost_ns; /* from a loss to READY of the next */
+	uint64_t longest_lost_ns; /* in the latest run: from a loss to READY of the next */
 	int error;                /* why nothing more can be done */
 };
 

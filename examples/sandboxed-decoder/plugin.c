@@ -56,11 +56,12 @@ void link_send(struct link *link, size_t size, uint16_t type)
 	leave_if(peal_commit(peal_tx(link->channel), size, type));
 }
 
-/* Memory, within RLIMIT_AS, for the libraries; membarrier and the clock for Peal. */
+/* Memory, within RLIMIT_AS, for the libraries, whose first malloc(3) asks for a random number;
+ * membarrier and the clock for Peal. */
 static int enter_cage(void)
 {
-	static const int more[] = {SYS_brk,        SYS_mmap,          SYS_munmap, SYS_mremap,
-				   SYS_membarrier, SYS_clock_gettime, -1};
+	static const int more[] = {SYS_brk,       SYS_mmap,       SYS_munmap,        SYS_mremap,
+				   SYS_getrandom, SYS_membarrier, SYS_clock_gettime, -1};
 
 	/* Not even a line on the user's terminal. */
 	close(STDIN_FILENO);

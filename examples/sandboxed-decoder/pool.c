@@ -122,6 +122,8 @@ static int wait(struct pool *pool)
 
 static size_t show(const struct pool *pool, size_t shown)
 {
+	if (pool->options.quiet)
+		return shown;
 	while (shown < pool->count && pool->files[shown].verdict != UNKNOWN)
 		show_file(&pool->files[shown++]);
 	show_progress(pool);
@@ -136,6 +138,7 @@ int pool_run(struct pool *pool, struct file *files, size_t count)
 	pool->files = files;
 	pool->count = count;
 	pool->next = pool->done = 0;
+	pool->longest_lost_ns = 0;
 	for (;;) {
 		for (unsigned int i = 0; i < pool->options.guests && rc == 0; i++)
 			rc = tend(pool, &pool->guests[i]);
