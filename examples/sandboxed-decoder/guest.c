@@ -29,7 +29,7 @@
 #define TURN 8
 
 /* A program that takes longer to start will not start. */
-#define START_NS UINT64_C(10000000000)
+#define START_NS UINT64_C(30000000000)
 
 /* --- Life and death ----------------------------------------------------------------------------- */
 
@@ -108,10 +108,13 @@ static void settle(struct guest *guest)
 static void condemn(struct guest *guest, enum verdict verdict, const char *why)
 {
 	guest->condemned = true;
-	if (!guest->image.file)
-		return complain("a guest that had no file: %s", why);
-	judge(guest->image.file, verdict, "%s", why);
-	settle(guest);
+	if (guest->image.file) {
+		judge(guest->image.file, verdict, "%s", why);
+		settle(guest);
+	} else {
+		complain("a guest that had no file: %s", why);
+	}
+	guest->deadline_ns = PEAL_TRY; /* no event will tell of it */
 }
 
 /* --- The file, to the guest --------------------------------------------------------------------- */
@@ -246,5 +249,6 @@ bool guest_is_worn(const struct guest *guest)
 	clockid_t clock;
 
 	return clock_getcpuclockid(peal_child_pid(guest->child), &clock) == 0 &&
-	       clock_gettime(clock, &used) == 0 && used.tv_sec >= GUEST_CPU_S / 2;
+	       clock_gettime(clock, &used) == 0 &&
+	       2 * (used.tv_sec * 1000 + used.tv_nsec / 1000000) >= GUEST_CPU_S * 1000;
 }

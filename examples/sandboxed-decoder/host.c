@@ -156,6 +156,7 @@ int main(int argc, char **argv)
 
 	if (!parse(&options, argc, argv))
 		return 2;
+	setvbuf(stdout, NULL, _IOLBF, 0); /* what is known is told at once, also through a pipe */
 	count = (size_t)(argc - optind);
 	files = calloc(count, sizeof(*files));
 	if (!files)

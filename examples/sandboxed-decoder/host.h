@@ -138,9 +138,9 @@ struct pool {
 	size_t count, next, done; /* files: all, the first that nobody has had, with a verdict */
 	unsigned int lost;        /* guests */
 	uint64_t longest_lost_ns; /* in the latest run: from a loss to READY of the next */
-	int error;                /* why nothing more can be done */
 };
 
+/* 0 or a negative errno; what was wrong is printed. Guests are started when there are files. */
 int pool_open(struct pool *pool, const struct options *options);
 
 /* All files; show_file() in their order. 0 or a negative errno: no guest could be started. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include <errno.h>
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "codec.h"
@@ -171,6 +172,26 @@ static void shout(struct codec *codec)
 	snprintf(codec->reason, sizeof(codec->reason), "wrote %d", (int)written);
 }
 
+/* What the host's environment told it. */
+static void look(struct codec *codec)
+{
+	int count = 0;
+
+	while (environ[count])
+		count++;
+	snprintf(codec->reason, sizeof(codec->reason), "%d variables", count);
+}
+
+/* More than half a second of work. */
+static void toil(struct codec *codec)
+{
+	const clock_t end = clock() + CLOCKS_PER_SEC * 6 / 10;
+
+	while (clock() < end)
+		;
+	snprintf(codec->reason, sizeof(codec->reason), "toiled");
+}
+
 static const struct {
 	const char *word;
 	void (*act)(struct codec *codec);
@@ -183,6 +204,7 @@ static const struct {
 	{"more", more, false},   {"fewer", fewer, true},      {"done", done, true},
 	{"hasty", hasty, false}, {"chatter", chatter, false}, {"babble", babble, false},
 	{"novel", novel, false}, {"paint", paint, false},     {"shout", shout, false},
+	{"look", look, false},   {"toil", toil, false},
 };
 
 bool misbehave(struct codec *codec)

@@ -6,19 +6,11 @@
 #include <errno.h>
 #include <peal/peal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "host.h"
 
 #define EVENTS 16
-
-static int start(struct guest *guest)
-{
-	int rc = guest_start(guest);
-
-	if (rc < 0)
-		complain("starting a guest: %s", peal_last_error());
-	return rc;
-}
 
 int pool_open(struct pool *pool, const struct options *options)
 {
@@ -27,16 +19,14 @@ int pool_open(struct pool *pool, const struct options *options)
 	*pool = (struct pool){.options = *options};
 	pool->guests = calloc(options->guests, sizeof(*pool->guests));
 	if (!pool->guests)
-		return -ENOMEM;
+		return complain("%s", strerror(ENOMEM)), -ENOMEM;
+	for (unsigned int i = 0; i < options->guests; i++)
+		pool->guests[i] = (struct guest){.pool = pool, .fd = -1};
 	rc = peal_poller_create(&pool->poller, NULL);
-	if (rc < 0)
+	if (rc < 0) {
 		complain("%s", peal_last_error());
-	for (unsigned int i = 0; i < options->guests && rc == 0; i++) {
-		pool->guests[i].pool = pool;
-		rc = start(&pool->guests[i]);
-	}
-	if (rc < 0)
 		pool_close(pool);
+	}
 	return rc;
 }
 
@@ -59,22 +49,16 @@ static void give(struct pool *pool, struct guest *guest)
 	}
 }
 
-static int replace(struct pool *pool, struct guest *guest)
-{
-	guest_stop(guest);
-	return pool->next < pool->count ? start(guest) : 0;
-}
-
 /* One that was no good before it had any file will be no better next time. */
 static int lose(struct pool *pool, struct guest *guest)
 {
-	uint64_t lost_ns = peal_now_ns();
 	bool hopeless = guest->files == 0;
-	int rc = replace(pool, guest);
 
+	guest_stop(guest);
+	/* Where nothing is left to do there will be no next one. */
+	guest->lost_ns = pool->next < pool->count ? peal_now_ns() : 0;
 	pool->lost++;
-	guest->lost_ns = lost_ns;
-	return hopeless ? -EPIPE : rc;
+	return hopeless ? -EPIPE : 0;
 }
 
 static void note_ready(struct pool *pool, struct guest *guest)
@@ -86,19 +70,30 @@ static void note_ready(struct pool *pool, struct guest *guest)
 	guest->lost_ns = 0;
 }
 
+static int start(struct guest *guest)
+{
+	int rc = guest_start(guest);
+
+	if (rc < 0)
+		complain("starting a guest: %s", peal_last_error());
+	return rc;
+}
+
 static int tend(struct pool *pool, struct guest *guest)
 {
-	if (!guest->channel)
-		return 0;
-	if (!guest_check(guest))
-		return lose(pool, guest);
-	if (!guest->ready || guest->image.file)
-		return 0;
-	if (guest_is_worn(guest))
-		return replace(pool, guest);
-	note_ready(pool, guest);
-	give(pool, guest);
-	return 0;
+	int rc = 0;
+
+	if (guest->channel && !guest_check(guest))
+		rc = lose(pool, guest);
+	if (guest->ready && !guest->image.file && guest_is_worn(guest))
+		guest_stop(guest);
+	if (rc == 0 && !guest->channel && pool->next < pool->count)
+		rc = start(guest);
+	if (guest->ready && !guest->image.file) {
+		note_ready(pool, guest);
+		give(pool, guest);
+	}
+	return rc;
 }
 
 /* Replaces nobody: other events may be about the same guest. */
@@ -117,7 +112,7 @@ static int wait(struct pool *pool)
 	count = peal_poller_wait(pool->poller, events, EVENTS, deadline_ns);
 	for (int i = 0; i < count; i++)
 		guest_handle(events[i].user, events[i].kind);
-	return count < 0 && count != -ETIMEDOUT ? count : 0;
+	return count < 0 && count != -ETIMEDOUT && count != -EAGAIN ? count : 0;
 }
 
 static size_t show(const struct pool *pool, size_t shown)

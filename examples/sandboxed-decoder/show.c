@@ -67,8 +67,12 @@ void show_file(const struct file *file)
 
 void show_progress(const struct pool *pool)
 {
+	static size_t done;
 	const char *terminal = getenv("TERM");
 
+	if (drawn && done == pool->done)
+		return;
+	done = pool->done;
 	if (!isatty(STDERR_FILENO) || !terminal || strcmp(terminal, "dumb") == 0)
 		return;
 	fprintf(stderr, "\r%zu of %zu files, %u guests, %u lost\033[K", pool->done, pool->count,
