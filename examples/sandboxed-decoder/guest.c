@@ -92,16 +92,24 @@ void guest_stop(struct guest *guest)
 	*guest = (struct guest){.pool = guest->pool, .fd = -1};
 }
 
-/* The file has its verdict. */
+/* The file has its verdict. But of a guest that must go an earlier file may have taken hold: then this one
+ * is tried again, by a guest that has seen no other. */
 static void settle(struct guest *guest)
 {
-	guest->image.file->took_ns = peal_now_ns() - guest->given_ns;
+	struct file *file = guest->image.file;
+
+	file->took_ns = peal_now_ns() - guest->given_ns;
 	image_drop(&guest->image);
 	if (guest->fd >= 0)
 		close(guest->fd);
 	guest->fd = -1;
 	guest->deadline_ns = PEAL_FOREVER;
-	guest->pool->done++;
+	if (guest->condemned && guest->files > 1) {
+		file->verdict = UNKNOWN;
+		guest->again = file;
+	} else {
+		guest->pool->done++;
+	}
 }
 
 /* The guest can be used no more, because of this. */
@@ -226,7 +234,7 @@ static void bury(struct guest *guest)
 	snprintf(text, sizeof(text), "%s, %.1f ms after it was given the file", how,
 		 (double)age_ns / 1e6);
 	if (!guest->condemned)
-		condemn(guest, KILLED, text);
+		condemn(guest, KILLED, guest->image.file ? text : how);
 }
 
 bool guest_check(struct guest *guest)

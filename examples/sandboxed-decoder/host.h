@@ -98,6 +98,7 @@ struct guest {
 	bool condemned;       /* it must go */
 	uint64_t deadline_ns; /* for what we wait for */
 	uint64_t given_ns;    /* when it was given its file */
+	struct file *again;   /* for the next guest in this place; NULL: none */
 	uint64_t lost_ns;     /* when the one before it in this place was lost; 0: none was */
 };
 

@@ -31,6 +31,8 @@ enum verdict judge(struct file *file, enum verdict verdict, const char *format, 
 
 void image_begin(struct image *image, const struct options *options, struct file *file)
 {
+	free(file->thumbnail); /* of an earlier try */
+	*file = (struct file){.name = file->name};
 	*image = (struct image){.options = options, .file = file, .fd = -1};
 }
 

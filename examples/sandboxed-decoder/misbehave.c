@@ -45,6 +45,18 @@ static void hang(struct codec *codec)
 		;
 }
 
+/* Quiet now, to spoil the next file. */
+static void infect(struct codec *codec)
+{
+	struct codec next = {.link = codec->link};
+
+	while (codec_more(codec))
+		codec->left = 0;
+	send(codec, DECODER_REFUSED, 0);
+	codec_more(&next);
+	crash(codec);
+}
+
 /* All the memory that there is. */
 static void hoard(struct codec *codec)
 {
@@ -54,6 +66,18 @@ static void hoard(struct codec *codec)
 	while ((block = malloc(8 << 20)) != NULL)
 		mib += 8;
 	snprintf(codec->reason, sizeof(codec->reason), "had %u MiB", mib);
+}
+
+/* Well, and it has answered: what it said stands. */
+static void expire(struct codec *codec)
+{
+	codec_image(codec, 10, 100);
+	for (int i = 0; i < 100; i++)
+		send(codec, DECODER_ROWS, 30);
+	while (codec_more(codec))
+		codec->left = 0;
+	send(codec, DECODER_DONE, 0);
+	_exit(0);
 }
 
 /* --- What the host must not believe ------------------------------------------------------------- */
@@ -197,14 +221,15 @@ static const struct {
 	void (*act)(struct codec *codec);
 	bool ends; /* well, for all it says */
 } deeds[] = {
-	{"crash", crash, false}, {"steal", steal, false},     {"leave", leave, false},
-	{"hang", hang, false},   {"hoard", hoard, false},     {"huge", huge, false},
-	{"flat", flat, false},   {"twice", twice, false},     {"cut", cut, false},
-	{"early", early, false}, {"part", part, false},       {"nothing", nothing, false},
-	{"more", more, false},   {"fewer", fewer, true},      {"done", done, true},
-	{"hasty", hasty, false}, {"chatter", chatter, false}, {"babble", babble, false},
-	{"novel", novel, false}, {"paint", paint, false},     {"shout", shout, false},
-	{"look", look, false},   {"toil", toil, false},
+	{"crash", crash, false},     {"steal", steal, false},     {"leave", leave, false},
+	{"infect", infect, false},   {"expire", expire, false},   {"hang", hang, false},
+	{"hoard", hoard, false},     {"huge", huge, false},       {"flat", flat, false},
+	{"twice", twice, false},     {"cut", cut, false},         {"early", early, false},
+	{"part", part, false},       {"nothing", nothing, false}, {"more", more, false},
+	{"fewer", fewer, true},      {"done", done, true},        {"hasty", hasty, false},
+	{"chatter", chatter, false}, {"babble", babble, false},   {"novel", novel, false},
+	{"paint", paint, false},     {"shout", shout, false},     {"look", look, false},
+	{"toil", toil, false},
 };
 
 bool misbehave(struct codec *codec)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pool.c - guests side by side on one poller. Each has one file at a time; a guest that is lost is
- * replaced, and its file is not tried again.
+ * replaced.
  */
 #include <errno.h>
 #include <peal/peal.h>
@@ -42,6 +42,12 @@ void pool_close(struct pool *pool)
 /* The next file that can be read at all. */
 static void give(struct pool *pool, struct guest *guest)
 {
+	struct file *again = guest->again;
+
+	guest->again = NULL;
+	if (again && guest_give(guest, again))
+		return;
+	pool->done += again != NULL;
 	while (pool->next < pool->count) {
 		if (guest_give(guest, &pool->files[pool->next++]))
 			return;
@@ -49,14 +55,20 @@ static void give(struct pool *pool, struct guest *guest)
 	}
 }
 
+static bool is_needed(const struct pool *pool, const struct guest *guest)
+{
+	return guest->again || pool->next < pool->count;
+}
+
 /* One that was no good before it had any file will be no better next time. */
 static int lose(struct pool *pool, struct guest *guest)
 {
 	bool hopeless = guest->files == 0;
+	struct file *again = guest->again;
 
 	guest_stop(guest);
-	/* Where nothing is left to do there will be no next one. */
-	guest->lost_ns = pool->next < pool->count ? peal_now_ns() : 0;
+	guest->again = again;
+	guest->lost_ns = is_needed(pool, guest) ? peal_now_ns() : 0;
 	pool->lost++;
 	return hopeless ? -EPIPE : 0;
 }
@@ -87,7 +99,7 @@ static int tend(struct pool *pool, struct guest *guest)
 		rc = lose(pool, guest);
 	if (guest->ready && !guest->image.file && guest_is_worn(guest))
 		guest_stop(guest);
-	if (rc == 0 && !guest->channel && pool->next < pool->count)
+	if (rc == 0 && !guest->channel && is_needed(pool, guest))
 		rc = start(guest);
 	if (guest->ready && !guest->image.file) {
 		note_ready(pool, guest);
