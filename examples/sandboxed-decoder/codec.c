@@ -12,13 +12,15 @@ bool codec_more(struct codec *codec)
 	return codec->left > 0;
 }
 
-void codec_image(struct codec *codec, uint32_t width, uint32_t height)
+bool codec_image(struct codec *codec, uint32_t width, uint32_t height)
 {
 	struct decoder_image image = {.width = width, .height = height};
 
 	memcpy(link_room(codec->link, sizeof(image)), &image, sizeof(image));
 	link_send(codec->link, sizeof(image), DECODER_IMAGE);
 	codec->row = (size_t)width * DECODER_PIXEL;
+	snprintf(codec->reason, sizeof(codec->reason), "too many pixels");
+	return decoder_allows(image);
 }
 
 static void flush(struct codec *codec)

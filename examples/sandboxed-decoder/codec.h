@@ -26,8 +26,8 @@ void codec_serve(struct link *link, bool obey);
 /* Are there bytes at .at? Waits for them. False at the end of the file. */
 bool codec_more(struct codec *codec);
 
-/* Say how large the image is, before its rows. */
-void codec_image(struct codec *codec, uint32_t width, uint32_t height);
+/* Say how large the image is, before its rows. False, and .reason, if that is too large. */
+bool codec_image(struct codec *codec, uint32_t width, uint32_t height);
 
 /* Where the next row is to be written: in the ring itself. */
 unsigned char *codec_row(struct codec *codec);

@@ -75,7 +75,8 @@ static void read_image(struct reader *reader)
 
 	jpeg_read_header(jpeg, TRUE);
 	jpeg->out_color_space = JCS_RGB;
-	codec_image(reader->codec, jpeg->image_width, jpeg->image_height);
+	if (!codec_image(reader->codec, jpeg->image_width, jpeg->image_height))
+		longjmp(reader->refused, 1);
 	jpeg_start_decompress(jpeg);
 	while (jpeg->output_scanline < jpeg->output_height) {
 		JSAMPROW row = codec_row(reader->codec);

@@ -87,7 +87,8 @@ static void read_image(struct reader *reader)
 	png_read_info(png, reader->info);
 	width = png_get_image_width(png, reader->info);
 	height = png_get_image_height(png, reader->info);
-	codec_image(reader->codec, width, height);
+	if (!codec_image(reader->codec, width, height))
+		png_longjmp(png, 1);
 	passes = transform(png, reader->info);
 	if (png_get_rowbytes(png, reader->info) != reader->codec->row)
 		png_error(png, "rows of an unexpected length");

@@ -14,6 +14,7 @@
 #define DECODER_H
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum decoder_record {
@@ -41,6 +42,13 @@ struct decoder_image {
 
 #define DECODER_ROWS_MAX   (256u << 10) /* bytes in a record */
 #define DECODER_REASON_MAX 256u         /* bytes of text */
+
+/* Both ask: the guest for its own memory's sake, the host because it does not believe the guest. */
+static inline bool decoder_allows(struct decoder_image image)
+{
+	return image.width <= DECODER_SIDE_MAX && image.height <= DECODER_SIDE_MAX &&
+	       (uint64_t)image.width * image.height <= DECODER_PIXELS_MAX;
+}
 
 static_assert(DECODER_SIDE_MAX * DECODER_PIXEL <= DECODER_ROWS_MAX, "a row fits into a record");
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * host.h - the parts of decode: host.c reads the command line, pool.c has guests and gives them files,
- * guest.c is one guest's life, feed.c gives it a file, image.c takes its pixels, show.c tells the user.
+ * start.c starts a guest, guest.c has it work on a file, feed.c hands that over, image.c takes its pixels,
+ * show.c tells the user.
  */
 #ifndef HOST_H
 #define HOST_H
@@ -81,7 +82,7 @@ enum verdict image_take(struct image *image, const struct peal_record *record);
 /* Give up what was written. */
 void image_drop(struct image *image);
 
-/* --- guest.c ------------------------------------------------------------------------------------ */
+/* --- start.c ------------------------------------------------------------------------------------ */
 
 struct pool;
 
@@ -108,6 +109,11 @@ int guest_start(struct guest *guest);
 /* Kill it, if it lives, and forget it. */
 void guest_stop(struct guest *guest);
 
+/* Has it used so much of its processor time that it should make way for another? */
+bool guest_is_worn(const struct guest *guest);
+
+/* --- guest.c ------------------------------------------------------------------------------------ */
+
 /* Let it decode this. False if the file can not be read, which judge() has been told. */
 bool guest_give(struct guest *guest, struct file *file);
 
@@ -116,9 +122,6 @@ void guest_handle(struct guest *guest, uint32_t kind);
 
 /* Can it go on? False when it must be replaced; judge() has been told about its file. */
 bool guest_check(struct guest *guest);
-
-/* Has it used so much of its processor time that it should make way for another? */
-bool guest_is_worn(const struct guest *guest);
 
 /* --- feed.c ------------------------------------------------------------------------------------- */
 

@@ -146,8 +146,7 @@ static enum verdict take_size(struct image *image, const struct peal_record *rec
 	memcpy(&size, record->data, sizeof(size));
 	if (size.width == 0 || size.height == 0)
 		return lie(image, "an image without pixels");
-	if (size.width > DECODER_SIDE_MAX || size.height > DECODER_SIDE_MAX ||
-	    (uint64_t)size.width * size.height > DECODER_PIXELS_MAX)
+	if (!decoder_allows(size))
 		return judge(image->file, REFUSED, "%ux%u pixels are too many", size.width,
 			     size.height);
 	image->file->size = size;

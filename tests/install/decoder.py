@@ -129,12 +129,14 @@ def damaged_pngs():
     short = pictures.header(50, 50) + pictures.chunk(b'IDAT', zlib.compress(bytes(151 * 20)))
     end = pictures.chunk(b'IEND', b'')
     bomb = pictures.header(50000, 50000) + pictures.chunk(b'IDAT', zlib.compress(bytes(1000000))) + end
+    wide = pictures.header(200000, 1) + pictures.chunk(b'IDAT', zlib.compress(bytes(600001))) + end
     return [
         ('truncated.png', good.file[:len(good.file) // 2], 'libpng: the file ends too early'),
         ('flipped.png', bytes(flipped), 'libpng: IDAT: CRC error'),
         ('garbage.png', garbage + end, 'libpng: IDAT: '),
         ('short.png', short + end, 'libpng: '),
         ('bomb.png', bomb, '50000x50000 pixels are too many'),
+        ('wide-bomb.png', wide, '200000x1 pixels are too many'),
         ('text.png', b'This is no picture.\n', 'neither PNG nor JPEG'),
         ('much-text.png', b'This is no picture.\n' * 300000, 'neither PNG nor JPEG'),
         ('signature.png', good.file[:8], 'libpng: the file ends too early'),

@@ -21,7 +21,7 @@ compile() {
 		$(PKG_CONFIG_SYSROOT_DIR='' pkg-config --cflags --libs $packages) "-L$libdir" "-Wl,-rpath,$libdir"
 }
 
-host="$source/host.c $source/pool.c $source/guest.c $source/feed.c $source/image.c $source/show.c
+host="$source/host.c $source/pool.c $source/start.c $source/guest.c $source/feed.c $source/image.c $source/show.c
 	$source/bench/bench.c $source/bench/outside.c $source/bench/pipes.c"
 codec="$source/codec.c $source/decode-png.c $source/decode-jpeg.c $source/misbehave.c"
 cage=$root/examples/sandboxed/cage.c
