@@ -12,30 +12,29 @@ bool codec_more(struct codec *codec)
 	return codec->left > 0;
 }
 
+/* A large image is announced at once, because the host may not want it; of a small one all goes
+ * together. */
 bool codec_image(struct codec *codec, uint32_t width, uint32_t height)
 {
-	struct decoder_image image = {.width = width, .height = height};
+	const struct decoder_image image = {.width = width, .height = height};
+	const uint64_t bytes = (uint64_t)width * height * DECODER_PIXEL;
 
 	memcpy(link_room(codec->link, sizeof(image)), &image, sizeof(image));
-	link_send(codec->link, sizeof(image), DECODER_IMAGE);
+	(bytes > DECODER_ROWS_MAX ? link_send : link_stage)(codec->link, sizeof(image),
+							    DECODER_IMAGE);
 	codec->row = (size_t)width * DECODER_PIXEL;
 	snprintf(codec->reason, sizeof(codec->reason), "too many pixels");
 	return decoder_allows(image);
 }
 
-static void flush(struct codec *codec)
-{
-	if (codec->used > 0)
-		link_send(codec->link, codec->used, DECODER_ROWS);
-	codec->rows = NULL;
-	codec->used = 0;
-}
-
 /* As many as fit go in one record. */
 unsigned char *codec_row(struct codec *codec)
 {
-	if (codec->used + codec->row > DECODER_ROWS_MAX)
-		flush(codec);
+	if (codec->used + codec->row > DECODER_ROWS_MAX) {
+		link_send(codec->link, codec->used, DECODER_ROWS);
+		codec->rows = NULL;
+		codec->used = 0;
+	}
 	if (!codec->rows)
 		codec->rows = link_room(codec->link, DECODER_ROWS_MAX);
 	codec->used += codec->row;
@@ -46,8 +45,8 @@ static void answer(struct codec *codec, bool good)
 {
 	size_t size = good ? 0 : strnlen(codec->reason, sizeof(codec->reason));
 
-	if (good)
-		flush(codec);
+	if (good && codec->used > 0)
+		link_stage(codec->link, codec->used, DECODER_ROWS);
 	/* The rest of a file that nobody wants. */
 	while (codec_more(codec))
 		codec->left = 0;

@@ -49,7 +49,9 @@ static int fill(struct guest *guest)
 		size = read(guest->fd, room, CHUNK);
 		if (size < 0)
 			return -errno;
-		rc = peal_commit(tx, (size_t)size, size > 0 ? DECODER_DATA : DECODER_END);
+		/* After less than was asked for comes the end: one wake for both. */
+		rc = (size > 0 && size < CHUNK ? peal_stage : peal_commit)(
+			tx, (size_t)size, size > 0 ? DECODER_DATA : DECODER_END);
 		if (rc < 0 || size == 0)
 			return rc < 0 ? rc : 1;
 	}

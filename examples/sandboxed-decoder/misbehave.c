@@ -16,6 +16,14 @@ static void send(struct codec *codec, uint16_t type, size_t size)
 	link_send(codec->link, size, type);
 }
 
+static void announce(struct codec *codec, uint32_t width, uint32_t height)
+{
+	const struct decoder_image image = {.width = width, .height = height};
+
+	memcpy(link_room(codec->link, sizeof(image)), &image, sizeof(image));
+	link_send(codec->link, sizeof(image), DECODER_IMAGE);
+}
+
 /* --- What the kernel, or the deadline, ends ----------------------------------------------------- */
 
 static void crash(struct codec *codec)
@@ -71,7 +79,7 @@ static void hoard(struct codec *codec)
 /* Well, and it has answered: what it said stands. */
 static void expire(struct codec *codec)
 {
-	codec_image(codec, 10, 100);
+	announce(codec, 10, 100);
 	for (int i = 0; i < 100; i++)
 		send(codec, DECODER_ROWS, 30);
 	while (codec_more(codec))
@@ -84,20 +92,20 @@ static void expire(struct codec *codec)
 
 static void huge(struct codec *codec)
 {
-	codec_image(codec, 65535, 65535);
+	announce(codec, 65535, 65535);
 	hang(codec);
 }
 
 static void flat(struct codec *codec)
 {
-	codec_image(codec, 0, 10);
+	announce(codec, 0, 10);
 	hang(codec);
 }
 
 static void twice(struct codec *codec)
 {
-	codec_image(codec, 10, 10);
-	codec_image(codec, 1000, 1000);
+	announce(codec, 10, 10);
+	announce(codec, 1000, 1000);
 	hang(codec);
 }
 
@@ -115,32 +123,29 @@ static void early(struct codec *codec)
 
 static void part(struct codec *codec)
 {
-	codec_image(codec, 10, 10);
+	announce(codec, 10, 10);
 	send(codec, DECODER_ROWS, 31);
 	hang(codec);
 }
 
 static void nothing(struct codec *codec)
 {
-	codec_image(codec, 10, 10);
+	announce(codec, 10, 10);
 	for (;;)
 		send(codec, DECODER_ROWS, 0);
 }
 
 static void more(struct codec *codec)
 {
-	codec_image(codec, 10, 10);
+	announce(codec, 10, 10);
 	for (;;)
 		send(codec, DECODER_ROWS, 30);
 }
 
 static void fewer(struct codec *codec)
 {
-	codec_image(codec, 10, 10);
+	announce(codec, 10, 10);
 	send(codec, DECODER_ROWS, 9 * 30);
-	codec_row(codec); /* and the answer gives it up */
-	codec->rows = NULL;
-	codec->used = 0;
 }
 
 static void done(struct codec *codec)
@@ -150,7 +155,7 @@ static void done(struct codec *codec)
 
 static void hasty(struct codec *codec)
 {
-	codec_image(codec, 10, 10);
+	announce(codec, 10, 10);
 	send(codec, DECODER_ROWS, 10 * 30);
 	send(codec, DECODER_DONE, 0);
 	hang(codec);
@@ -158,12 +163,13 @@ static void hasty(struct codec *codec)
 
 static void chatter(struct codec *codec)
 {
-	codec_image(codec, 10, 10);
+	announce(codec, 10, 10);
 	send(codec, DECODER_ROWS, 10 * 30);
 	while (codec_more(codec))
 		codec->left = 0;
-	send(codec, DECODER_DONE, 0);
-	send(codec, DECODER_ROWS, 30);
+	link_room(codec->link, 0);
+	link_stage(codec->link, 0, DECODER_DONE);
+	send(codec, DECODER_ROWS, 30); /* in one with it */
 	hang(codec);
 }
 

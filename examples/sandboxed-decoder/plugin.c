@@ -56,12 +56,17 @@ void link_send(struct link *link, size_t size, uint16_t type)
 	leave_if(peal_commit(peal_tx(link->channel), size, type));
 }
 
-/* Memory, within RLIMIT_AS, for the libraries, whose first malloc(3) asks for a random number;
- * membarrier and the clock for Peal. */
+void link_stage(struct link *link, size_t size, uint16_t type)
+{
+	leave_if(peal_stage(peal_tx(link->channel), size, type));
+}
+
+/* Memory, within RLIMIT_AS, for the libraries, whose first malloc(3) asks for a random number; the
+ * clock for Peal. */
 static int enter_cage(void)
 {
-	static const int more[] = {SYS_brk,       SYS_mmap,       SYS_munmap,        SYS_mremap,
-				   SYS_getrandom, SYS_membarrier, SYS_clock_gettime, -1};
+	static const int more[] = {SYS_brk,       SYS_mmap,          SYS_munmap, SYS_mremap,
+				   SYS_getrandom, SYS_clock_gettime, -1};
 
 	/* Not even a line on the user's terminal. */
 	close(STDIN_FILENO);
@@ -78,10 +83,21 @@ static void ready(struct link *link, int32_t error)
 		_exit(1);
 }
 
+/* There are more of us than processors: who spins takes one from who works. And a record is large here, or
+ * waited for: beside that a fence is nothing, and membarrier a system call more to allow. */
+static int attach(struct peal_channel **channel, int *argc, char **argv)
+{
+	const struct peal_attach_options options = {.size = sizeof(options),
+						    .flags = PEAL_CHANNEL_NO_MEMBARRIER,
+						    .spin_max_us = PEAL_SPIN_NEVER};
+
+	return peal_attach_args(channel, argc, argv, &options);
+}
+
 int main(int argc, char **argv)
 {
 	struct link link;
-	int rc = peal_attach_args(&link.channel, &argc, argv, NULL);
+	int rc = attach(&link.channel, &argc, argv);
 
 	if (rc < 0) {
 		fprintf(stderr, "decode-plugin: %s\n", peal_last_error());

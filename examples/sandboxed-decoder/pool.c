@@ -14,6 +14,8 @@
 
 int pool_open(struct pool *pool, const struct options *options)
 {
+	const struct peal_poller_options poller = {.size = sizeof(poller),
+						   .spin_max_us = PEAL_SPIN_NEVER};
 	int rc;
 
 	*pool = (struct pool){.options = *options};
@@ -22,7 +24,7 @@ int pool_open(struct pool *pool, const struct options *options)
 		return complain("%s", strerror(ENOMEM)), -ENOMEM;
 	for (unsigned int i = 0; i < options->guests; i++)
 		pool->guests[i] = (struct guest){.pool = pool, .fd = -1};
-	rc = peal_poller_create(&pool->poller, NULL);
+	rc = peal_poller_create(&pool->poller, &poller);
 	if (rc < 0) {
 		complain("%s", peal_last_error());
 		pool_close(pool);

@@ -48,7 +48,11 @@ static int spawn(struct guest *guest)
 int guest_start(struct guest *guest)
 {
 	const struct peal_channel_options options = {
-		.size = sizeof(options), .to_guest = TO_GUEST, .to_host = TO_HOST, .name = PROGRAM};
+		.size = sizeof(options),
+		.to_guest = TO_GUEST,
+		.to_host = TO_HOST,
+		.flags = PEAL_CHANNEL_NO_MEMBARRIER, /* plugin.c says why */
+		.name = PROGRAM};
 	struct peal_poller *poller = guest->pool->poller;
 	int rc = peal_channel_create(&guest->channel, &options);
 
@@ -57,7 +61,8 @@ int guest_start(struct guest *guest)
 	if (rc == 0)
 		rc = spawn(guest);
 	if (rc == 0)
-		rc = peal_poller_watch_data(poller, guest->channel, 0, guest, &guest->data);
+		rc = peal_poller_watch_data(poller, guest->channel, PEAL_WATCH_BATCH_WAKES, guest,
+					    &guest->data);
 	if (rc == 0)
 		rc = peal_poller_watch_child(poller, guest->child, guest, &guest->end);
 	return rc;

@@ -51,7 +51,19 @@ def parse(output, files):
 
 def decode(*arguments, files, status=0, **more):
     done = peal(*arguments, *files, status=status, **more)
+    # Whoever was ended was ended in time: before it could say more.
+    assert b'had no file' not in done.stderr, done.stderr
     return parse(done.stdout, files)
+
+
+def output_directory(name):
+    path = os.path.join(DIRECTORY, name)
+    os.mkdir(path)
+    try:
+        os.close(os.open(path, os.O_TMPFILE | os.O_WRONLY))
+    except OSError as error:
+        raise Skip(f'files without a name: {error}') from None
+    return path
 
 
 def guests():
@@ -100,12 +112,7 @@ def files_and_images_may_be_larger_than_the_rings():
 
 @case
 def images_are_written_whole_or_not_at_all():
-    directory = os.path.join(DIRECTORY, 'images')
-    os.mkdir(directory)
-    try:
-        os.close(os.open(directory, os.O_TMPFILE | os.O_WRONLY))
-    except OSError as error:
-        raise Skip(f'files without a name: {error}') from None
+    directory = output_directory('images')
     good = [pictures.make_png(f'written-{i}.png', 300, 200 + i) for i in range(3)]
     large = pictures.large_png('cut.png', 1500, 1000)
     files = [put(picture) for picture in good] + [write('cut.png', large.file[:-5000]), misdeed('fewer')]
@@ -116,6 +123,20 @@ def images_are_written_whole_or_not_at_all():
             assert file.read() == picture.ppm
     for verdict in decode('--output', directory, files=files[:3], status=1):
         expect(verdict, 'unread', 'File exists')
+
+
+@case
+def a_full_disk_costs_the_image_and_nothing_else():
+    directory = output_directory('full')
+    large, small = pictures.large_png('huge.png', 2000, 1000), pictures.make_png('tiny.png', 20, 20)
+
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4 << 20, 4 << 20))
+    verdicts = decode('--output', directory, '--guests', '1', files=[put(large), put(small)], status=1,
+                      preexec_fn=limit, restore_signals=False)
+    expect(verdicts[0], 'unread', 'writing the image: File too large')
+    assert verdicts[1][:3] == small.line and os.listdir(directory) == ['tiny.png.ppm'], verdicts
 
 
 # --- Damaged files ---------------------------------------------------------------------------------
@@ -273,18 +294,18 @@ def an_answer_before_the_whole_file_is_no_answer():
 
 @case
 def the_last_words_of_a_guest_count():
-    for verdict in decode('--misbehave', files=[misdeed('expire')] * 5):
+    files = [misdeed('expire')] * 5
+    for verdict in parse(peal('--misbehave', *files).stdout, files):
         assert verdict[:3] == ('decoded', '10x100', f'{zlib.crc32(b"x" * 3000):08x}'), verdict
 
 
 @case
 def who_speaks_after_the_answer_is_replaced():
     good = pictures.make_png('after.png', 30, 20)
-    done = peal('--misbehave', '--guests', '1', misdeed('chatter'), put(good), status=None)
+    done = peal('--misbehave', '--guests', '1', '--deadline', '3600000', misdeed('chatter'), put(good))
     verdicts = parse(done.stdout, [misdeed('chatter'), put(good)])
-    # It may have been given the next file by then, which is not to suffer for it.
     assert verdicts[0][0] == 'decoded' and verdicts[1][:3] == good.line, verdicts
-    assert b'1 guests were lost' in done.stderr, done
+    assert b'a guest that had no file: it spoke out of turn' in done.stderr, done
 
 
 @case

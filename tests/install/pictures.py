@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Pictures made up for the decoder's test: files, and the pixels that must come out of them."""
+"""Pictures made up for the decoder's test: files, and the pixels that must come out of them.
+
+usage: pictures.py DIRECTORY      the files that docs/decoder.md was measured with
+"""
 import random
 import shutil
 import struct
 import subprocess
+import sys
 import zlib
 
 GREY, RGB, PALETTE, GREY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
@@ -127,3 +131,44 @@ def all_jpegs():
             jpeg('progressive.jpg', 93, 71, '-progressive'), jpeg('grey.jpg', 50, 40, grey=True),
             jpeg('restart.jpg', 93, 71, '-restart', '1'), jpeg('one.jpg', 1, 1),
             jpeg('large.jpg', 700, 500, '-quality', '100')]
+
+
+def scene(width, height, seed):
+    """Something between a photograph and a drawing: slopes, edges, and the noise of a camera."""
+    rng = random.Random(seed)
+    noise = rng.randbytes(width * height + 7)
+    data = bytearray()
+    for y in range(height):
+        for x in range(width):
+            grain = noise[y * width + x] & 7
+            edge = 60 if (x // 90 + y // 70 + seed) % 5 == 0 else 0
+            data += bytes(((x * 200 // width + grain + edge) & 255, (y * 180 // height + grain) & 255,
+                           ((x + y) * 120 // width + edge + grain) & 255))
+    return bytes(data)
+
+
+def filtered(data, width, height):
+    """As most programs write it: each byte as the difference to the pixel on its left."""
+    result, row = bytearray(), width * 3
+    for y in range(height):
+        line = data[y * row:(y + 1) * row]
+        result += b'\1' + line[:3] + bytes((b - a) & 255 for a, b in zip(line, line[3:]))
+    return zlib.compress(result, 6)
+
+
+def write_bench(directory):
+    """Four pictures as PNG and as JPEG, and three hundred icons."""
+    for count, name, width, height in ((4, 'picture', 1280, 720), (300, 'icon', 48, 48)):
+        for seed in range(count):
+            data = scene(width, height, seed)
+            with open(f'{directory}/{name}-{seed}.png', 'wb') as file:
+                file.write(header(width, height) + chunk(b'IDAT', filtered(data, width, height)) +
+                           chunk(b'IEND', b''))
+            if name == 'picture':
+                with open(f'{directory}/{name}-{seed}.jpg', 'wb') as file:
+                    subprocess.run(['cjpeg', '-quality', '85'], stdout=file, check=True,
+                                   input=b'P6\n%d %d\n255\n' % (width, height) + data)
+
+
+if __name__ == '__main__':
+    write_bench(sys.argv[1])

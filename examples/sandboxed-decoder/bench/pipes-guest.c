@@ -94,6 +94,12 @@ void link_send(struct link *link, size_t size, uint16_t type)
 	}
 }
 
+/* Two messages in one write would need a copy of one. */
+void link_stage(struct link *link, size_t size, uint16_t type)
+{
+	link_send(link, size, type);
+}
+
 static int number(const char *argument, const char *name)
 {
 	size_t length = strlen(name);
