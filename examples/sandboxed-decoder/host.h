@@ -141,6 +141,7 @@ struct pool {
 	struct file *files;
 	size_t count, next, done; /* files: all, the first that nobody has had, with a verdict */
 	unsigned int lost;        /* guests */
+	uint64_t excused_ns;      /* until then, our own time is no guest's */
 	uint64_t longest_lost_ns; /* in the latest run: from a loss to READY of the next */
 };
 

@@ -5,13 +5,16 @@ guest; and nothing is left behind.
 usage: decoder.py DECODE DIRECTORY
 """
 import errno
+import fcntl
 import os
 import random
 import re
 import resource
 import signal
 import struct
+import subprocess
 import sys
+import time
 import zlib
 
 import pictures
@@ -334,6 +337,18 @@ def a_guest_that_hangs_is_ended_and_delays_nobody_for_ever():
         expect(verdicts[i], 'killed', 'no answer within 2000 ms')
     assert [verdicts[i][:3] for i in (1, 3, 4)] == [good.line] * 3, verdicts
     assert guests() == []
+
+
+@case
+def a_host_that_is_held_up_blames_no_guest():
+    good = pictures.make_png('held-up.png', 100, 100)
+    files = [put(good)] * 200
+    host = start('--deadline', '3000', *files, stdout=subprocess.PIPE)
+    fcntl.fcntl(host.stdout, fcntl.F_SETPIPE_SZ, 4096)
+    time.sleep(4)
+    verdicts = parse(host.stdout.read(), files)
+    host.stdout.close()
+    assert host.wait() == 0 and all(verdict[:3] == good.line for verdict in verdicts), verdicts
 
 
 def with_one_second_of_processor_time(*arguments, files, status):
