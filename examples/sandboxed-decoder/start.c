@@ -61,8 +61,7 @@ int guest_start(struct guest *guest)
 	if (rc == 0)
 		rc = spawn(guest);
 	if (rc == 0)
-		rc = peal_poller_watch_data(poller, guest->channel, PEAL_WATCH_BATCH_WAKES, guest,
-					    &guest->data);
+		rc = peal_poller_watch_data(poller, guest->channel, 0, guest, &guest->data);
 	if (rc == 0)
 		rc = peal_poller_watch_child(poller, guest->child, guest, &guest->end);
 	return rc;
