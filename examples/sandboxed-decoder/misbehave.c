@@ -62,6 +62,8 @@ static void infect(struct codec *codec)
 		codec->left = 0;
 	send(codec, DECODER_REFUSED, 0);
 	codec_more(&next);
+	announce(codec, 5, 5);
+	send(codec, DECODER_ROWS, 15);
 	crash(codec);
 }
 

@@ -384,6 +384,24 @@ def lost_guests_cost_no_descriptors():
         expect(verdict, 'killed', 'signal 11')
 
 
+def status(pid, name):
+    with open(f'/proc/{pid}/status', encoding='utf-8') as file:
+        return next((line.split()[1] for line in file if line.startswith(name + ':')), None)
+
+
+@case
+def the_kernel_says_that_guests_are_caged():
+    host = start('--misbehave', '--deadline', '3600000', '--guests', '2', misdeed('hang'))
+    until('both are in a filter', lambda: [status(pid, 'Seccomp') for pid in guests()] == ['2', '2'])
+    assert [status(pid, 'NoNewPrivs') for pid in guests()] == ['1', '1']
+    for pid in guests():
+        with open(f'/proc/{pid}/limits', encoding='utf-8') as file:
+            assert re.search(r'Max core file size +0 +0 ', file.read())
+        assert not {'0', '1', '2'} & set(os.listdir(f'/proc/{pid}/fd'))
+    host.kill()
+    host.wait()
+
+
 @case
 def no_guest_outlives_a_host_that_was_killed():
     host = start('--misbehave', '--deadline', '3600000', '--guests', '3', misdeed('hang'))
