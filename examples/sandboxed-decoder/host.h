@@ -85,6 +85,7 @@ void image_drop(struct image *image);
 /* --- start.c ------------------------------------------------------------------------------------ */
 
 struct pool;
+struct peal_child;
 
 struct guest {
 	struct pool *pool;
@@ -108,6 +109,9 @@ int guest_start(struct guest *guest);
 
 /* Kill it, if it lives, and forget it. */
 void guest_stop(struct guest *guest);
+
+/* The processor time that a process has used; 0 if it is gone, or @child is NULL. */
+uint64_t child_cpu_ns(const struct peal_child *child);
 
 /* Has it used so much of its processor time that it should make way for another? */
 bool guest_is_worn(const struct guest *guest);

@@ -86,12 +86,18 @@ void guest_stop(struct guest *guest)
 	*guest = (struct guest){.pool = guest->pool, .fd = -1};
 }
 
-bool guest_is_worn(const struct guest *guest)
+uint64_t child_cpu_ns(const struct peal_child *child)
 {
 	struct timespec used;
 	clockid_t clock;
 
-	return clock_getcpuclockid(peal_child_pid(guest->child), &clock) == 0 &&
-	       clock_gettime(clock, &used) == 0 &&
-	       2 * (used.tv_sec * 1000 + used.tv_nsec / 1000000) >= GUEST_CPU_S * 1000;
+	if (!child || clock_getcpuclockid(peal_child_pid(child), &clock) != 0 ||
+	    clock_gettime(clock, &used) < 0)
+		return 0;
+	return (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
+}
+
+bool guest_is_worn(const struct guest *guest)
+{
+	return child_cpu_ns(guest->child) >= GUEST_CPU_S * UINT64_C(1000000000) / 2;
 }

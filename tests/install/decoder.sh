@@ -22,7 +22,7 @@ compile() {
 }
 
 host="$source/host.c $source/pool.c $source/start.c $source/guest.c $source/feed.c $source/image.c $source/show.c
-	$source/bench/bench.c $source/bench/outside.c $source/bench/pipes.c"
+	$source/bench/bench.c $source/bench/figures.c $source/bench/outside.c $source/bench/pipes.c"
 codec="$source/codec.c $source/decode-png.c $source/decode-jpeg.c $source/misbehave.c"
 cage=$root/examples/sandboxed/cage.c
 

@@ -12,14 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../misbehave.h"
 #include "bench.h"
+#include "figures.h"
 #include "in-process.h"
 
-#define ROUNDS_MAX 31
-#define CRASHES    31
+#define ROUNDS_MAX SUMMARY_MAX
+#define CRASHES    SUMMARY_MAX
 /* No new round after this, but for the first. */
 #define LONG_NS    UINT64_C(20000000000)
 
@@ -32,39 +34,19 @@ struct run {
 	struct pool pool;
 	struct pipes *pipes;
 	struct in_process results[WAYS]; /* which must be the same */
-	double ns[WAYS][ROUNDS_MAX];
+	double ns[WAYS][ROUNDS_MAX], cpu_ns[WAYS][ROUNDS_MAX];
 	int rounds;
 };
 
-/* --- Figures ------------------------------------------------------------------------------------ */
+/* --- The table ---------------------------------------------------------------------------------- */
 
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-struct summary {
-	double low, median, high; /* quartiles */
-};
-
-static struct summary summarize(const double *values, int count)
-{
-	double sorted[ROUNDS_MAX];
-
-	memcpy(sorted, values, (size_t)count * sizeof(*values));
-	qsort(sorted, (size_t)count, sizeof(*sorted), compare);
-	return (struct summary){sorted[count / 4], sorted[count / 2], sorted[count * 3 / 4]};
-}
-
-/* How many times as fast, round by round. */
-static struct summary speed(const struct run *run, enum way of, enum way against)
+/* How many times as much, round by round. */
+static struct summary ratio(const struct run *run, const double *of, const double *against)
 {
 	double ratios[ROUNDS_MAX];
 
 	for (int i = 0; i < run->rounds; i++)
-		ratios[i] = run->ns[against][i] / run->ns[of][i];
+		ratios[i] = of[i] / against[i];
 	return summarize(ratios, run->rounds);
 }
 
@@ -83,20 +65,23 @@ static void print(const struct run *run)
 	static const char *const names[] = {"in-process, threads", "guests, rings",
 					    "guests, pipes"};
 	double bytes = (double)pixel_bytes(run);
-	struct summary s;
 
-	printf("%zu files, %.1f MB of pixels, %u at once; %d rounds; quartiles\n\n", run->count,
-	       bytes / 1e6, run->pool.options.guests, run->rounds);
-	printf("%-20s %10s %8s   %s\n", "", "ms a round", "MB/s", "speed, in-process = 1");
+	printf("%zu files, %.1f MB of pixels, %u at once; %d rounds; medians and quartiles; decoding\n"
+	       "in the threads of one process is 1\n\n",
+	       run->count, bytes / 1e6, run->pool.options.guests, run->rounds);
+	printf("%-20s %10s %6s   %-22s %s\n", "", "ms a round", "MB/s", "speed", "processor time");
 	for (enum way way = IN_PROCESS; way < WAYS; way++) {
 		double ns = summarize(run->ns[way], run->rounds).median;
 
-		s = speed(run, way, IN_PROCESS);
-		printf("%-20s %10.1f %8.0f   %.2f (%.2f … %.2f)\n", names[way], ns / 1e6,
-		       bytes * 1e3 / ns, s.median, s.low, s.high);
+		printf("%-20s %10.1f %6.0f   ", names[way], ns / 1e6, bytes * 1e3 / ns);
+		print_summary(ratio(run, run->ns[IN_PROCESS], run->ns[way]));
+		print_summary(ratio(run, run->cpu_ns[way], run->cpu_ns[IN_PROCESS]));
+		putchar('\n');
 	}
-	s = speed(run, RINGS, PIPES);
-	printf("\nrings : pipes %.2f (%.2f … %.2f)\n", s.median, s.low, s.high);
+	printf("%-20s %10s %6s   ", "rings : pipes", "", "");
+	print_summary(ratio(run, run->ns[PIPES], run->ns[RINGS]));
+	print_summary(ratio(run, run->cpu_ns[RINGS], run->cpu_ns[PIPES]));
+	putchar('\n');
 }
 
 /* --- One round ---------------------------------------------------------------------------------- */
@@ -118,9 +103,26 @@ static struct in_process add_up(const struct run *run)
 	return result;
 }
 
+/* Of all that work on it. It is disturbed less than the time is by what else the machine does. */
+static uint64_t cpu_ns(const struct run *run, enum way way)
+{
+	struct timespec own;
+	uint64_t sum;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &own);
+	sum = (uint64_t)own.tv_sec * 1000000000 + (uint64_t)own.tv_nsec;
+	if (way == IN_PROCESS)
+		return sum + outside_cpu_ns(run->outside);
+	if (way == PIPES)
+		return sum + pipes_cpu_ns(run->pipes);
+	for (unsigned int i = 0; i < run->pool.options.guests; i++)
+		sum += child_cpu_ns(run->pool.guests[i].child);
+	return sum;
+}
+
 static int once(struct run *run, enum way way, int round)
 {
-	uint64_t begin_ns;
+	uint64_t begin_ns, begin_cpu_ns = cpu_ns(run, way);
 	int rc;
 
 	forget(run->files, run->count);
@@ -132,6 +134,7 @@ static int once(struct run *run, enum way way, int round)
 	else
 		rc = pipes_run(run->pipes, run->files, run->count);
 	run->ns[way][round] = (double)(peal_now_ns() - begin_ns);
+	run->cpu_ns[way][round] = (double)(cpu_ns(run, way) - begin_cpu_ns);
 	if (way != IN_PROCESS)
 		run->results[way] = add_up(run);
 	return rc;

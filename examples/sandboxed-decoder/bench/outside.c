@@ -82,6 +82,11 @@ struct outside *outside_open(const struct options *options, const struct file *f
 	return NULL;
 }
 
+uint64_t outside_cpu_ns(const struct outside *outside)
+{
+	return child_cpu_ns(outside->child);
+}
+
 int outside_run(struct outside *outside, struct in_process *result)
 {
 	ssize_t size;

@@ -91,6 +91,15 @@ void pipes_close(struct pipes *pipes)
 	free(pipes);
 }
 
+uint64_t pipes_cpu_ns(const struct pipes *pipes)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < pipes->options.guests; i++)
+		sum += child_cpu_ns(pipes->guests[i].child);
+	return sum;
+}
+
 struct pipes *pipes_open(const struct options *options)
 {
 	struct pipes *pipes = calloc(1, sizeof(*pipes));
