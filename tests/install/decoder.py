@@ -392,14 +392,16 @@ def status(pid, name):
 @case
 def the_kernel_says_that_guests_are_caged():
     host = start('--misbehave', '--deadline', '3600000', '--guests', '2', misdeed('hang'))
-    until('both are in a filter', lambda: [status(pid, 'Seccomp') for pid in guests()] == ['2', '2'])
-    assert [status(pid, 'NoNewPrivs') for pid in guests()] == ['1', '1']
-    for pid in guests():
-        with open(f'/proc/{pid}/limits', encoding='utf-8') as file:
-            assert re.search(r'Max core file size +0 +0 ', file.read())
-        assert not {'0', '1', '2'} & set(os.listdir(f'/proc/{pid}/fd'))
-    host.kill()
-    host.wait()
+    try:
+        until('both are in a filter', lambda: [status(pid, 'Seccomp') for pid in guests()] == ['2', '2'])
+        for pid in guests():
+            assert status(pid, 'NoNewPrivs') == '1'
+            with open(f'/proc/{pid}/limits', encoding='utf-8') as file:
+                assert re.search(r'Max core file size +0 +0 ', file.read())
+            assert not {'0', '1', '2'} & set(os.listdir(f'/proc/{pid}/fd'))
+    finally:
+        host.kill()
+        host.wait()
 
 
 @case
