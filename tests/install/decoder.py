@@ -341,14 +341,18 @@ def a_guest_that_hangs_is_ended_and_delays_nobody_for_ever():
 
 @case
 def a_host_that_is_held_up_blames_no_guest():
-    good = pictures.make_png('held-up.png', 100, 100)
-    files = [put(good)] * 200
-    host = start('--deadline', '3000', *files, stdout=subprocess.PIPE)
+    # While nobody reads what it prints, some guest is in the middle of a large one.
+    small, large = pictures.make_png('held-up.png', 9, 9), pictures.large_png('held-up-long.png', 1000, 1000)
+    files = [put(small), put(large)] * 40
+    host = start('--deadline', '3000', '--guests', '2', *files, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     fcntl.fcntl(host.stdout, fcntl.F_SETPIPE_SZ, 4096)
     time.sleep(4)
     verdicts = parse(host.stdout.read(), files)
     host.stdout.close()
-    assert host.wait() == 0 and all(verdict[:3] == good.line for verdict in verdicts), verdicts
+    complaints = host.stderr.read()
+    host.stderr.close()
+    assert host.wait() == 0 and complaints == b'', complaints
+    assert [verdict[:3] for verdict in verdicts] == [small.line, large.line] * 40, verdicts
 
 
 def with_one_second_of_processor_time(*arguments, files, status):
