@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: MIT
-use std::ffi::{CString, OsString};
 use std::marker::PhantomData;
 use std::mem;
-use std::os::unix::ffi::OsStringExt;
 use std::os::unix::io::{BorrowedFd, RawFd};
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::child::{c_text, pointers, Child, Command};
-use crate::error::{check, Error, Result, EBUSY, EINVAL};
-use crate::sys::{peal_ring_stats as RingStats, peal_side_stats as SideStats};
+use crate::child::{c_text, Child, Command};
+use crate::error::{check, Error, Result, EINVAL};
 use crate::{sys, Consumer, Producer};
 
 /// What a channel is to be like.
@@ -86,7 +82,7 @@ impl Options {
     }
 }
 
-fn spin_us(spin: Duration) -> i32 {
+pub(crate) fn spin_us(spin: Duration) -> i32 {
     if spin.is_zero() {
         return sys::PEAL_SPIN_NEVER;
     }
@@ -190,8 +186,8 @@ impl Channel {
     }
 
     /// What this side did at both rings, and what the peer claims to have done.
-    pub fn stats(&self) -> (SideStats, SideStats) {
-        let (mut own, mut peer) = (SideStats::default(), SideStats::default());
+    pub fn stats(&self) -> (sys::peal_side_stats, sys::peal_side_stats) {
+        let (mut own, mut peer) = Default::default();
         // SAFETY: a channel that lives.
         unsafe { sys::peal_channel_stats(self.as_raw(), &mut own, &mut peer) };
         (own, peer)
@@ -207,7 +203,9 @@ impl Channel {
     /// # Safety
     /// It is open, and from now on nobody else uses or closes it.
     pub unsafe fn from_raw(raw: *mut sys::peal_channel) -> Channel {
-        Channel { raw: NonNull::new(raw).expect("a channel") }
+        Channel {
+            raw: NonNull::new(raw).expect("a channel"),
+        }
     }
 }
 
@@ -215,85 +213,6 @@ impl Drop for Channel {
     fn drop(&mut self) {
         // SAFETY: ours, and nothing borrows it.
         unsafe { sys::peal_channel_close(self.as_raw()) };
-    }
-}
-
-/// Become the guest of the channel on this program's command line. Gives the channel, and the
-/// arguments that are not Peal's. Once in a process, first thing in `main`.
-///
-/// # Errors
-/// `NotFound` when the command line names no channel; see `peal_attach_args()`.
-pub fn attach() -> Result<(Channel, Vec<OsString>)> {
-    Attach::new().from_command_line()
-}
-
-/// How to attach.
-#[derive(Clone, Debug, Default)]
-pub struct Attach {
-    flags: u32,
-    spin_max_us: i32,
-}
-
-impl Attach {
-    /// The defaults.
-    pub fn new() -> Attach {
-        Attach::default()
-    }
-
-    /// Do without membarrier(2): for a guest that will enter a filter which forbids it.
-    pub fn without_membarrier(mut self) -> Attach {
-        self.flags |= sys::PEAL_CHANNEL_NO_MEMBARRIER;
-        self
-    }
-
-    /// The longest spin before sleeping; zero: never spin.
-    pub fn spin_at_most(mut self, spin: Duration) -> Attach {
-        self.spin_max_us = spin_us(spin);
-        self
-    }
-
-    /// As [`attach`].
-    ///
-    /// The command line is the parent's word that these descriptors are this program's, as 0, 1 and 2
-    /// are. They are so once: a second channel from the same words is refused.
-    ///
-    /// # Errors
-    /// As [`attach`]; `EBUSY` when the command line's channel was taken before.
-    pub fn from_command_line(self) -> Result<(Channel, Vec<OsString>)> {
-        static TAKEN: AtomicBool = AtomicBool::new(false);
-
-        if TAKEN.swap(true, Ordering::Relaxed) {
-            return Err(Error::new(EBUSY, "the channel of the command line was taken before"));
-        }
-        // SAFETY: inherited, and named here for the first time.
-        let attached = unsafe { self.from_args(std::env::args_os().collect()) };
-        TAKEN.store(attached.is_ok(), Ordering::Relaxed);
-        attached
-    }
-
-    /// The same with other words; the first is the program's name.
-    ///
-    /// # Safety
-    /// Nothing else in this process owns the descriptors that they name.
-    ///
-    /// # Errors
-    /// As [`attach`].
-    pub unsafe fn from_args(self, args: Vec<OsString>) -> Result<(Channel, Vec<OsString>)> {
-        let args = args.into_iter().map(|arg| c_text(arg.into_vec()));
-        let args = args.collect::<Result<Vec<CString>>>()?;
-        let mut argv = pointers(&args);
-        let mut argc = args.len().try_into().expect("a command line");
-        let options = sys::peal_attach_options {
-            size: mem::size_of::<sys::peal_attach_options>(),
-            flags: self.flags,
-            spin_max_us: self.spin_max_us,
-        };
-        let mut raw = ptr::null_mut();
-        check(sys::peal_attach_args(&mut raw, &mut argc, argv.as_mut_ptr(), &options))?;
-        argv.truncate(argc as usize);
-        let left = args.iter().filter(|arg| argv.contains(&(arg.as_ptr() as *mut _)));
-        let left = left.map(|arg| OsString::from_vec(arg.as_bytes().to_vec())).collect();
-        Ok((Channel::from_raw(raw), left))
     }
 }
 
@@ -316,7 +235,12 @@ impl<'c, T> End<'c, T> {
         let raw = NonNull::new(raw)
             .ok_or_else(|| Error::new(EINVAL, "the channel has no ring in this direction"))?;
         let peer_fd = sys::peal_channel_peer_fd(channel.as_raw());
-        Ok(End { raw, fd, peer_fd, channel: PhantomData })
+        Ok(End {
+            raw,
+            fd,
+            peer_fd,
+            channel: PhantomData,
+        })
     }
 
     pub(crate) fn raw(&self) -> NonNull<T> {
@@ -333,6 +257,3 @@ impl<'c, T> End<'c, T> {
         (self.peer_fd >= 0).then(|| unsafe { BorrowedFd::borrow_raw(self.peer_fd) })
     }
 }
-
-/// The figures of one ring, as one side tells them.
-pub type Stats = RingStats;

@@ -58,7 +58,11 @@ impl Command {
         mut self,
         vars: impl IntoIterator<Item = (K, V)>,
     ) -> Command {
-        self.env = Some(vars.into_iter().map(|(key, value)| (key.into(), value.into())).collect());
+        self.env = Some(
+            vars.into_iter()
+                .map(|(key, value)| (key.into(), value.into()))
+                .collect(),
+        );
         self
     }
 
@@ -76,7 +80,10 @@ impl Command {
 
     /// A resource limit, as for setrlimit(2).
     pub fn rlimit(mut self, resource: i32, soft: u64, hard: u64) -> Command {
-        let limit = sys::rlimit { rlim_cur: soft, rlim_max: hard };
+        let limit = sys::rlimit {
+            rlim_cur: soft,
+            rlim_max: hard,
+        };
         self.rlimits.push(sys::peal_rlimit { resource, limit });
         self
     }
@@ -91,13 +98,16 @@ impl Command {
         self
     }
 
-    /// Start it without a channel. `NAME=N` is appended to its arguments for each descriptor, N being
-    /// its number; it inherits these and no other that is close-on-exec.
+    /// Start it without a channel. `NAME=N` is appended to its arguments for each descriptor, N
+    /// being its number; it inherits these and no other that is close-on-exec.
     ///
     /// # Errors
     /// The exec's own; see `peal_spawn_fds()`.
     pub fn spawn_fds(&self, fds: &[(&str, BorrowedFd<'_>)]) -> Result<Child> {
-        let names = fds.iter().map(|(name, _)| c_text(*name)).collect::<Result<Vec<CString>>>()?;
+        let names = fds
+            .iter()
+            .map(|(name, _)| c_text(*name))
+            .collect::<Result<Vec<CString>>>()?;
         let of = |(name, (_, fd)): (&CString, &(&str, BorrowedFd<'_>))| sys::peal_spawn_fd {
             arg: name.as_ptr(),
             fd: fd.as_raw_fd(),
@@ -112,18 +122,24 @@ impl Command {
     pub(crate) fn start(&self, how: &mut Start<'_>) -> Result<Child> {
         let argv = self.argv.iter().map(|arg| c_text(arg.as_bytes()));
         let argv = argv.collect::<Result<Vec<CString>>>()?;
-        let env = self.env.iter().flatten().map(|(key, value)| {
-            c_text([key.as_bytes(), b"=", value.as_bytes()].concat())
-        });
+        let env = self
+            .env
+            .iter()
+            .flatten()
+            .map(|(key, value)| c_text([key.as_bytes(), b"=", value.as_bytes()].concat()));
         let env = env.collect::<Result<Vec<CString>>>()?;
         let envp = pointers(&env);
-        let (pre_exec, pre_exec_data) = self.pre_exec.map_or((None, ptr::null_mut()), |(hook, data)| {
-            (Some(hook), data)
-        });
+        let (pre_exec, pre_exec_data) = self
+            .pre_exec
+            .map_or((None, ptr::null_mut()), |(hook, data)| (Some(hook), data));
         let options = sys::peal_spawn_options {
             size: mem::size_of::<sys::peal_spawn_options>(),
             flags: self.flags,
-            envp: if self.env.is_some() { envp.as_ptr() } else { ptr::null() },
+            envp: if self.env.is_some() {
+                envp.as_ptr()
+            } else {
+                ptr::null()
+            },
             rlimits: self.rlimits.as_ptr(),
             rlimit_count: self.rlimits.len(),
             pre_exec,
@@ -131,13 +147,15 @@ impl Command {
         };
         let mut raw = ptr::null_mut();
         check(how(&mut raw, pointers(&argv).as_ptr(), &options))?;
-        Ok(Child { raw: NonNull::new(raw).expect("a child") })
+        Ok(Child {
+            raw: NonNull::new(raw).expect("a child"),
+        })
     }
 }
 
-type Start<'f> =
-    dyn FnMut(*mut *mut sys::peal_child, *const *mut c_char, *const sys::peal_spawn_options) -> c_int
-        + 'f;
+type Answer = *mut *mut sys::peal_child;
+type Argv = *const *mut c_char;
+type Start<'f> = dyn FnMut(Answer, Argv, *const sys::peal_spawn_options) -> c_int + 'f;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,8 +168,8 @@ pub enum Ended {
 
 /// A process that was started. When this goes, it is killed if it still runs, and reaped.
 ///
-/// [`describe`](Child::describe) says in a sentence how it fares: "'./plugin' (pid 4711) was killed by
-/// signal 11 (Segmentation fault)".
+/// [`describe`](Child::describe) says in a sentence how it fares: "'./plugin' (pid 4711) was killed
+/// by signal 11 (Segmentation fault)".
 pub struct Child {
     raw: NonNull<sys::peal_child>,
 }
@@ -211,7 +229,10 @@ impl Child {
         let mut text = [0u8; 512];
         // SAFETY: writes a text that ends, within these bytes.
         unsafe { sys::peal_child_describe(self.as_raw(), text.as_mut_ptr().cast(), text.len()) };
-        let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
+        let end = text
+            .iter()
+            .position(|byte| *byte == 0)
+            .unwrap_or(text.len());
         String::from_utf8_lossy(&text[..end]).into_owned()
     }
 

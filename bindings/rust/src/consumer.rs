@@ -51,18 +51,32 @@ impl<'c> Consumer<'c> {
     /// As [`next`](Consumer::next).
     pub fn batch(&mut self, deadline: impl Into<Deadline>) -> Result<Batch<'_>> {
         let first = self.wait(deadline.into())?;
-        Ok(Batch { rx: Held(self.end.raw(), PhantomData), first: Some(first), error: None })
+        Ok(Batch {
+            rx: Held(self.end.raw(), PhantomData),
+            first: Some(first),
+            error: None,
+        })
     }
 
     /// Copy the next record out and release it: its size and type.
     ///
     /// # Errors
     /// As [`next`](Consumer::next); `EMSGSIZE` when the record is larger than `buffer`: it stays.
-    pub fn recv(&mut self, buffer: &mut [u8], deadline: impl Into<Deadline>) -> Result<(usize, u16)> {
+    pub fn recv(
+        &mut self,
+        buffer: &mut [u8],
+        deadline: impl Into<Deadline>,
+    ) -> Result<(usize, u16)> {
         let (data, mut kind) = (buffer.as_mut_ptr().cast(), 0);
         // SAFETY: the buffer is ours, and written up to its length.
         let rc = unsafe {
-            sys::peal_recv(self.as_raw(), data, buffer.len(), &mut kind, deadline.into().ns())
+            sys::peal_recv(
+                self.as_raw(),
+                data,
+                buffer.len(),
+                &mut kind,
+                deadline.into().ns(),
+            )
         };
         Ok((check_long(rc)? as usize, kind))
     }
@@ -78,7 +92,11 @@ impl<'c> Consumer<'c> {
     pub fn arm(&mut self) -> Result<Option<ArmedConsumer<'_, 'c>>> {
         // SAFETY: a consumer that lives.
         let found = check(unsafe { sys::peal_arm_data(self.as_raw()) })?;
-        Ok(if found == 0 { Some(ArmedConsumer { rx: self }) } else { None })
+        Ok(if found == 0 {
+            Some(ArmedConsumer { rx: self })
+        } else {
+            None
+        })
     }
 
     /// The peer's pidfd, readable when it is dead, if one is known.
@@ -103,7 +121,11 @@ impl<'c> Consumer<'c> {
         let mut record = MaybeUninit::uninit();
         // SAFETY: filled when there is no error.
         unsafe {
-            check(sys::peal_next_wait(self.as_raw(), record.as_mut_ptr(), deadline.ns()))?;
+            check(sys::peal_next_wait(
+                self.as_raw(),
+                record.as_mut_ptr(),
+                deadline.ns(),
+            ))?;
             Ok(record.assume_init())
         }
     }
@@ -111,7 +133,10 @@ impl<'c> Consumer<'c> {
     fn record(&mut self, raw: sys::peal_record) -> Record<'_> {
         let held = Held(self.end.raw(), PhantomData);
         // SAFETY: released when `held` goes, which is not before the view.
-        Record { view: unsafe { View::new(&raw) }, _held: held }
+        Record {
+            view: unsafe { View::new(&raw) },
+            _held: held,
+        }
     }
 }
 
@@ -120,7 +145,11 @@ impl<'c> Consumer<'c> {
 unsafe fn look(rx: NonNull<sys::peal_consumer>) -> Result<Option<sys::peal_record>> {
     let mut record = MaybeUninit::uninit();
     let found = check(sys::peal_next(rx.as_ptr(), record.as_mut_ptr()))?;
-    Ok(if found == 1 { Some(record.assume_init()) } else { None })
+    Ok(if found == 1 {
+        Some(record.assume_init())
+    } else {
+        None
+    })
 }
 
 impl AsFd for Consumer<'_> {
@@ -186,7 +215,11 @@ impl<'b> IntoIterator for &'b mut Batch<'_> {
     type IntoIter = Records<'b>;
 
     fn into_iter(self) -> Records<'b> {
-        Records { rx: self.rx.0, first: &mut self.first, error: &mut self.error }
+        Records {
+            rx: self.rx.0,
+            first: &mut self.first,
+            error: &mut self.error,
+        }
     }
 }
 
@@ -206,7 +239,10 @@ impl<'b> Iterator for Records<'b> {
             return None;
         }
         // SAFETY: the batch holds the consumer, and what is handed out, for longer than 'b.
-        let raw = self.first.take().map_or_else(|| unsafe { look(self.rx) }, |raw| Ok(Some(raw)));
+        let raw = self
+            .first
+            .take()
+            .map_or_else(|| unsafe { look(self.rx) }, |raw| Ok(Some(raw)));
         match raw {
             Ok(raw) => raw.map(|raw| unsafe { View::new(&raw) }),
             Err(error) => {

@@ -3,8 +3,8 @@ use std::time::{Duration, Instant};
 
 use crate::sys;
 
-/// When a wait ends: [`TRY`], [`FOREVER`], or a time, from a [`Duration`] (from now), an [`Instant`]
-/// or an `Option<Duration>` (`None`: for ever).
+/// When a wait ends: [`TRY`], [`FOREVER`], or a time, from a [`Duration`] (from now), an
+/// [`Instant`] or an `Option<Duration>` (`None`: for ever).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(u64);
 

@@ -27,7 +27,10 @@ pub(crate) const ETIMEDOUT: i32 = 110;
 
 impl Error {
     pub(crate) fn new(errno: i32, sentence: &str) -> Error {
-        Error { errno, sentence: sentence.into() }
+        Error {
+            errno,
+            sentence: sentence.into(),
+        }
     }
 
     /// Of the call that just failed in this thread with `-errno`.

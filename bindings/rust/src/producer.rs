@@ -40,7 +40,11 @@ impl<'c> Producer<'c> {
     /// # Errors
     /// `EMSGSIZE` when there never can be room; `BrokenPipe` when the consumer is gone; `TimedOut`,
     /// `WouldBlock`; `EPROTO` when the peer broke the protocol.
-    pub fn reserve(&mut self, size: usize, deadline: impl Into<Deadline>) -> Result<Reservation<'_>> {
+    pub fn reserve(
+        &mut self,
+        size: usize,
+        deadline: impl Into<Deadline>,
+    ) -> Result<Reservation<'_>> {
         match self.try_reserve(size)? {
             Some(payload) => Ok(self.reservation(payload, size)),
             None => {
@@ -86,7 +90,11 @@ impl<'c> Producer<'c> {
     pub fn arm(&mut self, size: usize) -> Result<Option<ArmedProducer<'_, 'c>>> {
         // SAFETY: a producer that lives.
         let room = check(unsafe { sys::peal_arm_space(self.as_raw(), size) })?;
-        Ok(if room == 0 { Some(ArmedProducer { tx: self }) } else { None })
+        Ok(if room == 0 {
+            Some(ArmedProducer { tx: self })
+        } else {
+            None
+        })
     }
 
     /// The peer's pidfd, readable when it is dead, if one is known.
@@ -109,7 +117,12 @@ impl<'c> Producer<'c> {
     }
 
     fn reservation(&mut self, payload: *mut u8, size: usize) -> Reservation<'_> {
-        Reservation { tx: self.end.raw(), payload, size, ring: PhantomData }
+        Reservation {
+            tx: self.end.raw(),
+            payload,
+            size,
+            ring: PhantomData,
+        }
     }
 }
 
@@ -126,8 +139,8 @@ impl AsRawFd for Producer<'_> {
     }
 }
 
-/// Memory in the ring: write into it as into a slice, then commit or stage. When it goes without, it
-/// is given up, and no record comes of it.
+/// Memory in the ring: write into it as into a slice, then commit or stage. When it goes without,
+/// it is given up, and no record comes of it.
 ///
 /// Of all processes this one alone can write here, so it is a slice like any other; its bytes are
 /// those of older records or 0. The peer can read them at any time, though, committed or not: write

@@ -2,8 +2,8 @@
 //! The C interface as it is: the contracts stand in the headers, under the same names.
 //!
 //! Everything that libpeal exports but what only the inline functions of its headers call
-//! (`peal_…_cold`, `peal_wake_consumer`, `peal_wake_producer`). tests/install/rust-abi.py holds this
-//! file and the installed headers together: each prototype, each struct, each constant.
+//! (`peal_…_cold`, `peal_wake_consumer`, `peal_wake_producer`). tests/install/rust-abi.py holds
+//! this file and the installed headers together: each prototype, each struct, each constant.
 #![allow(non_camel_case_types, missing_docs)]
 
 use std::os::raw::{c_char, c_int, c_uint, c_void};

@@ -104,19 +104,21 @@ impl<'a> View<'a> {
     /// The record in place, without a copy.
     ///
     /// # Safety
-    /// The peer must not write to the record before it is released. A peer that is trusted, and that
-    /// sends by libpeal, does not. A hostile one does.
+    /// The peer must not write to the record before it is released. A peer that is trusted, and
+    /// that sends by libpeal, does not. A hostile one does.
     pub unsafe fn as_slice(&self) -> &[u8] {
         std::slice::from_raw_parts(self.as_ptr(), self.len)
     }
 
-    /// Payloads start and are padded at multiples of 8, so that a word with a byte of the record in it
-    /// is within the ring.
+    /// Payloads start and are padded at multiples of 8, so that a word with a byte of the record in
+    /// it is within the ring.
     fn word(&self, index: usize) -> [u8; 8] {
         debug_assert!(index * 8 < self.len);
         // SAFETY: mapped, see above, and aligned. Relaxed loads of words may read what is mapped
         // read-only.
-        unsafe { &*self.words.add(index) }.load(Ordering::Relaxed).to_ne_bytes()
+        unsafe { &*self.words.add(index) }
+            .load(Ordering::Relaxed)
+            .to_ne_bytes()
     }
 }
 

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+//! What the tests share: a host and its guest, and that nothing is left of them.
+use peal::{Channel, Child, Command, DoorbellKind, Ended, Options, FOREVER};
+use std::collections::BTreeSet;
+
+pub const SIGKILL: i32 = 9;
+
+/// The programs that the tests are run with.
+pub fn program(name: &str) -> Command {
+    Command::new(std::env::var_os(name).unwrap_or_else(|| panic!("{name} names no program")))
+}
+
+pub fn c_guest(mode: &str) -> Command {
+    program("PEAL_C_GUEST").arg(mode)
+}
+
+/// Both doorbells, both barrier modes, both alignments.
+pub fn configs() -> impl Iterator<Item = Options> {
+    (0..8).map(|index| {
+        let kind = if index & 1 == 0 {
+            DoorbellKind::Socket
+        } else {
+            DoorbellKind::Eventfd
+        };
+        let options = Options::new()
+            .to_guest(1 << 16)
+            .to_host(1 << 16)
+            .doorbell(kind)
+            .name("rust");
+        let options = options.align(if index & 4 == 0 { 8 } else { 64 });
+        if index & 2 == 0 {
+            options
+        } else {
+            options.without_membarrier()
+        }
+    })
+}
+
+pub fn options() -> Options {
+    configs().next().unwrap()
+}
+
+/// No descriptor is left when it goes. The tests run one after the other.
+pub struct Descriptors(BTreeSet<std::ffi::OsString>);
+
+fn descriptors() -> BTreeSet<std::ffi::OsString> {
+    std::fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect()
+}
+
+pub fn nothing_is_left() -> Descriptors {
+    Descriptors(descriptors())
+}
+
+impl Drop for Descriptors {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(descriptors(), self.0, "descriptors");
+        }
+    }
+}
+
+pub struct Pair {
+    pub channel: Channel,
+    pub child: Child,
+    _left: Descriptors, // goes last
+}
+
+impl Pair {
+    pub fn start(options: &Options, command: &Command) -> Pair {
+        let left = nothing_is_left();
+        let mut channel = Channel::create(options).unwrap();
+        let mut child = channel.spawn(command).unwrap();
+        child.wait_ready(&mut channel, FOREVER).unwrap();
+        Pair {
+            channel,
+            child,
+            _left: left,
+        }
+    }
+
+    /// The guest ends in good order when its host has gone.
+    pub fn end(self) {
+        let Pair {
+            channel,
+            mut child,
+            _left,
+        } = self;
+        drop(channel);
+        assert_eq!(child.wait(FOREVER).unwrap(), Ended::Exited(0));
+        drop(child);
+    }
+}
+
+/// `size` bytes that follow from `seed`.
+pub fn bytes(size: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed;
+    let next = || {
+        state = state
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        (state >> 56) as u8
+    };
+    std::iter::repeat_with(next).take(size).collect()
+}
