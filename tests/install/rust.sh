@@ -20,6 +20,8 @@ cp -r "$root/examples/rust" "$work/rust/examples"
 cd "$work/rust/bindings/rust" || exit 1
 export CARGO_HOME="$work/cargo" CARGO_TARGET_DIR="$work/target" CARGO_NET_OFFLINE=true CARGO_INCREMENTAL=0
 export CARGO_TERM_COLOR=never RUSTFLAGS='-D warnings' RUSTDOCFLAGS='-D warnings'
+# Optimised, since that is what finds what is unsound, and with all assertions.
+export CARGO_PROFILE_DEV_OPT_LEVEL=2 CARGO_PROFILE_DEV_DEBUG=0
 # Each test counts the descriptors of the process.
 export RUST_TEST_THREADS=1
 export PEAL_C_GUEST="$build/tests/guest" PEAL_RUST_GUEST="$work/target/debug/echo"

@@ -222,7 +222,8 @@ pub(crate) struct End<'c, T> {
     raw: NonNull<T>,
     fd: RawFd,
     peer_fd: RawFd,
-    channel: PhantomData<&'c mut Channel>,
+    channel: *mut sys::peal_channel,
+    borrowed: PhantomData<&'c mut Channel>,
 }
 
 // SAFETY: each end belongs to one thread at a time, to any; the two do not share what they write.
@@ -239,12 +240,17 @@ impl<'c, T> End<'c, T> {
             raw,
             fd,
             peer_fd,
-            channel: PhantomData,
+            channel: channel.as_raw(),
+            borrowed: PhantomData,
         })
     }
 
     pub(crate) fn raw(&self) -> NonNull<T> {
         self.raw
+    }
+
+    pub(crate) fn channel(&self) -> *mut sys::peal_channel {
+        self.channel
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {

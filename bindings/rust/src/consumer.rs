@@ -109,6 +109,10 @@ impl<'c> Consumer<'c> {
         self.end.raw().as_ptr()
     }
 
+    pub(crate) fn channel(&self) -> *mut sys::peal_channel {
+        self.end.channel()
+    }
+
     fn look(&mut self) -> Result<Option<sys::peal_record>> {
         // SAFETY: a consumer that lives.
         unsafe { look(self.end.raw()) }

@@ -107,6 +107,10 @@ impl<'c> Producer<'c> {
         self.end.raw().as_ptr()
     }
 
+    pub(crate) fn channel(&self) -> *mut sys::peal_channel {
+        self.end.channel()
+    }
+
     fn try_reserve(&mut self, size: usize) -> Result<Option<*mut u8>> {
         let mut payload = ptr::null_mut();
         // SAFETY: a producer that lives.
@@ -142,9 +146,9 @@ impl AsRawFd for Producer<'_> {
 /// Memory in the ring: write into it as into a slice, then commit or stage. When it goes without,
 /// it is given up, and no record comes of it.
 ///
-/// Of all processes this one alone can write here, so it is a slice like any other; its bytes are
-/// those of older records or 0. The peer can read them at any time, though, committed or not: write
-/// nothing here that it must not see.
+/// Of all processes this one alone can write here (a guest trusts its host, who made the memory),
+/// so it is a slice like any other; its bytes are those of older records or 0. The peer can read
+/// them at any time, though, committed or not: write nothing here that it must not see.
 #[derive(Debug)]
 pub struct Reservation<'a> {
     tx: NonNull<sys::peal_producer>,

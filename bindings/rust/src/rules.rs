@@ -151,3 +151,36 @@
 //! ringer.signal()?;
 //! # Ok(()) }
 //! ```
+//!
+//! **What a poller waits for, nobody else waits for**, and no record is kept across its wait.
+//! ```compile_fail,E0382
+//! # fn main() -> peal::Result<()> {
+//! # let mut channel = peal::Channel::create(&peal::Options::new().to_host(4096))?;
+//! # let mut poller = peal::Poller::create(peal::Backend::Auto)?;
+//! let mut rx = channel.rx()?;
+//! let token = poller.watch_data(rx)?;
+//! rx.next(peal::FOREVER)?;
+//! # Ok(()) }
+//! ```
+//! ```compile_fail,E0499
+//! # fn main() -> peal::Result<()> {
+//! # let mut channel = peal::Channel::create(&peal::Options::new().to_host(4096))?;
+//! # let mut poller = peal::Poller::create(peal::Backend::Auto)?;
+//! # let token = poller.watch_data(channel.rx()?)?;
+//! # let mut events = Vec::new();
+//! let record = poller.try_next(token)?;
+//! poller.wait(&mut events, peal::FOREVER)?;
+//! drop(record);
+//! # Ok(()) }
+//! ```
+//!
+//! **It goes before the channels that it waits for.**
+//! ```compile_fail,E0505
+//! # fn main() -> peal::Result<()> {
+//! # let mut channel = peal::Channel::create(&peal::Options::new().to_host(4096))?;
+//! # let mut poller = peal::Poller::create(peal::Backend::Auto)?;
+//! poller.watch_data(channel.rx()?)?;
+//! drop(channel);
+//! drop(poller);
+//! # Ok(()) }
+//! ```

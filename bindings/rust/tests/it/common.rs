@@ -65,7 +65,7 @@ impl Drop for Descriptors {
 pub struct Pair {
     pub channel: Channel,
     pub child: Child,
-    _left: Descriptors, // goes last
+    pub _left: Descriptors, // goes last
 }
 
 impl Pair {

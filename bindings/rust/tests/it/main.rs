@@ -6,4 +6,5 @@ mod common;
 mod doorbells;
 mod ends;
 mod loops;
+mod pollers;
 mod records;

@@ -201,6 +201,7 @@ fn forgotten_records_and_reservations_harm_nobody() {
     assert_eq!(rx.recv(&mut [0; 3], FOREVER).unwrap_err().errno(), 16);
     assert_eq!(rx.next(FOREVER).unwrap().to_vec(), b"two");
     std::mem::forget(tx.reserve(10, FOREVER).unwrap());
+    std::mem::forget(rx.arm().unwrap());
     tx.send(b"three", 0, FOREVER).unwrap();
     assert_eq!(rx.recv(&mut [0; 5], FOREVER).unwrap().0, 5);
 }
