@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+use std::ffi::CStr;
 use std::marker::PhantomData;
 use std::mem;
 use std::os::unix::io::{BorrowedFd, RawFd};
@@ -80,6 +81,19 @@ impl Options {
         self.name = name.into();
         self
     }
+
+    fn raw(&self, name: &CStr) -> sys::peal_channel_options {
+        sys::peal_channel_options {
+            size: mem::size_of::<sys::peal_channel_options>(),
+            to_guest: self.to_guest,
+            to_host: self.to_host,
+            align: self.align,
+            doorbell: self.doorbell,
+            flags: self.flags,
+            spin_max_us: self.spin_max_us,
+            name: name.as_ptr(),
+        }
+    }
 }
 
 pub(crate) fn spin_us(spin: Duration) -> i32 {
@@ -122,16 +136,7 @@ impl Channel {
     /// `EINVAL` for options that make no sense; `ENOMEM`, `EMFILE` and the like.
     pub fn create(options: &Options) -> Result<Channel> {
         let name = c_text(&*options.name)?;
-        let raw_options = sys::peal_channel_options {
-            size: mem::size_of::<sys::peal_channel_options>(),
-            to_guest: options.to_guest,
-            to_host: options.to_host,
-            align: options.align,
-            doorbell: options.doorbell,
-            flags: options.flags,
-            spin_max_us: options.spin_max_us,
-            name: name.as_ptr(),
-        };
+        let raw_options = options.raw(&name);
         let mut raw = ptr::null_mut();
         // SAFETY: the options and what they point to live through the call.
         check(unsafe { sys::peal_channel_create(&mut raw, &raw_options) })?;
@@ -261,5 +266,23 @@ impl<'c, T> End<'c, T> {
     pub(crate) fn peer_fd(&self) -> Option<BorrowedFd<'_>> {
         // SAFETY: as above; it changes by spawning only, which needs the channel itself.
         (self.peer_fd >= 0).then(|| unsafe { BorrowedFd::borrow_raw(self.peer_fd) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_sees_from_outside_is_passed_on() {
+        let raw = |options: Options| options.raw(Default::default());
+        assert_eq!(raw(Options::new()).flags, 0);
+        assert_eq!(raw(Options::new()).spin_max_us, sys::PEAL_SPIN_DEFAULT);
+        let flags = raw(Options::new().without_membarrier()).flags;
+        assert_eq!(flags, sys::PEAL_CHANNEL_NO_MEMBARRIER);
+        let spin = |us| raw(Options::new().spin_at_most(Duration::from_micros(us))).spin_max_us;
+        assert_eq!((spin(0), spin(70)), (sys::PEAL_SPIN_NEVER, 70));
+        assert_eq!(spin(u64::MAX / 1000), i32::MAX);
+        assert_eq!(spin_us(Duration::from_nanos(1)), 1);
     }
 }

@@ -108,6 +108,7 @@ impl Doorbell {
     /// `EMFILE` and the like.
     pub fn create_pair() -> Result<(Doorbell, Handle)> {
         let mut handle = sys::peal_doorbell_handle { fd: -1 };
+        // SAFETY: both are written to.
         let doorbell =
             Doorbell::made(|raw| unsafe { sys::peal_doorbell_create(raw, &mut handle) })?;
         // SAFETY: made just now.
@@ -120,6 +121,7 @@ impl Doorbell {
     /// `ENOTSOCK`, `EPROTOTYPE`, `ENOTCONN` for what is no end of a doorbell.
     pub fn from_handle(handle: Handle) -> Result<Doorbell> {
         let fd = handle.0.as_raw_fd();
+        // SAFETY: ours to give, once.
         let doorbell = Doorbell::made(|raw| unsafe { sys::peal_doorbell_from_fd_take(raw, fd) })?;
         let _ = handle.0.into_raw_fd(); // taken
         Ok(doorbell)
@@ -131,6 +133,7 @@ impl Doorbell {
     /// `ENOTTY` for what is no eventfd.
     pub fn from_wakes(wait: Wake, signal: Wake) -> Result<Doorbell> {
         let (wait_fd, signal_fd) = (wait.as_raw_fd(), signal.as_raw_fd());
+        // SAFETY: ours to give, once.
         let doorbell = Doorbell::made(|raw| unsafe {
             sys::peal_doorbell_from_wakes_take(raw, wait_fd, signal_fd)
         })?;
@@ -194,6 +197,7 @@ impl Doorbell {
         unsafe { sys::peal_doorbell_is_dead(self.raw.get()) }
     }
 
+    /// `how` makes a doorbell at the place that it is given, or fails.
     fn made(how: impl FnOnce(*mut sys::peal_doorbell) -> c_int) -> Result<Doorbell> {
         let mut raw = MaybeUninit::uninit();
         check(how(raw.as_mut_ptr()))?;

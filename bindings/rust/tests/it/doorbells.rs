@@ -3,26 +3,11 @@ use peal::{Command, Doorbell, Drained, Ended, Handle, Signal, Wake, FOREVER, TRY
 use std::io::ErrorKind;
 use std::os::unix::io::{AsFd, AsRawFd, OwnedFd};
 
-use crate::common::nothing_is_left;
-
-const GUEST: &str = "PEAL_TEST_IS_DOORBELL_GUEST";
-
-/// This program again, as the process at the other end of a doorbell: it runs the "test" below, and
-/// says nothing that could be taken for our results.
-fn guest() -> Command {
-    Command::new("sh")
-        .arg("-c")
-        .arg("exec \"$0\" \"$@\" >/dev/null")
-        .arg(std::env::current_exe().unwrap())
-        .envs(std::env::vars_os().chain([(GUEST.into(), "yes".into())]))
-        .arg("--exact")
-        .arg("doorbells::a_doorbell_wakes_another_process")
-        .arg("--")
-}
+use crate::common::{is_guest, nothing_is_left, this_test};
 
 /// Answers three rings, then ends without a word.
 fn be_the_guest() {
-    let text = std::env::args().last().unwrap();
+    let text = std::env::args().next_back().unwrap();
     // SAFETY: inherited, and named here only.
     let mut doorbell = Doorbell::from_handle(unsafe { Handle::from_arg(&text) }.unwrap()).unwrap();
     for _ in 0..3 {
@@ -34,7 +19,7 @@ fn be_the_guest() {
 
 #[test]
 fn a_doorbell_wakes_another_process() {
-    if std::env::var_os(GUEST).is_some() {
+    if is_guest() {
         return be_the_guest();
     }
     let _left = nothing_is_left();
@@ -43,7 +28,7 @@ fn a_doorbell_wakes_another_process() {
         handle.to_arg(),
         format!("--doorbell-fd={}", handle.as_fd().as_raw_fd())
     );
-    let mut child = guest()
+    let mut child = this_test("doorbells::a_doorbell_wakes_another_process")
         .spawn_fds(&[("--doorbell-fd", handle.as_fd())])
         .unwrap();
     drop(handle);

@@ -3,7 +3,9 @@ use peal::{Attach, Channel, Command, Deadline, Ended, Options, Peer, Result, FOR
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
-use crate::common::{c_guest, nothing_is_left, options, program, Pair, SIGKILL};
+use crate::common::{
+    c_guest, is_guest, nothing_is_left, options, program, this_test, Pair, SIGKILL,
+};
 
 /// Number by number, until the guest is gone.
 fn read_to_the_end(pair: &mut Pair, kill_at: u64) -> Result<u64> {
@@ -182,4 +184,40 @@ fn who_is_no_guest_is_told_so() {
     // SAFETY: no descriptor is named.
     let error = unsafe { Attach::new().from_args(args) }.unwrap_err();
     assert!(error.to_string().contains("'x'"), "{error}");
+}
+
+#[test]
+fn a_child_dies_with_the_thread_that_started_it() {
+    let start = || {
+        Command::new("sleep")
+            .arg("1000")
+            .die_with_parent()
+            .spawn_fds(&[])
+            .unwrap()
+    };
+    let mut child = std::thread::spawn(start).join().unwrap();
+    assert_eq!(child.wait(FOREVER).unwrap(), Ended::Killed(SIGKILL));
+}
+
+#[test]
+fn the_command_line_is_attached_to_once() {
+    if is_guest() {
+        let (mut channel, left) = peal::attach().unwrap();
+        let again = peal::attach().unwrap_err();
+        let left: Vec<_> = left.iter().map(|word| word.to_str().unwrap()).collect();
+        let text = format!("{} {}", again.errno(), left[1..].join(" "));
+        return channel
+            .tx()
+            .unwrap()
+            .send(text.as_bytes(), 0, FOREVER)
+            .unwrap();
+    }
+    let name = "ends::the_command_line_is_attached_to_once";
+    let mut pair = Pair::start(&options(), &this_test(name));
+    let text = pair.channel.rx().unwrap().next(FOREVER).unwrap().to_vec();
+    assert_eq!(
+        String::from_utf8(text).unwrap(),
+        format!("16 --exact {name} --")
+    );
+    assert_eq!(pair.child.wait(FOREVER).unwrap(), Ended::Exited(0));
 }

@@ -20,6 +20,10 @@ extern "C" {
 
 /// Until one of them is readable.
 fn sleep(fds: &[c_int]) {
+    assert!(readable(fds, -1));
+}
+
+fn readable(fds: &[c_int], timeout_ms: c_int) -> bool {
     let mut fds: Vec<_> = fds
         .iter()
         .map(|fd| PollFd {
@@ -29,7 +33,7 @@ fn sleep(fds: &[c_int]) {
         })
         .collect();
     // SAFETY: so many.
-    assert!(unsafe { poll(fds.as_mut_ptr(), fds.len() as c_ulong, -1) } > 0);
+    unsafe { poll(fds.as_mut_ptr(), fds.len() as c_ulong, timeout_ms) > 0 }
 }
 
 #[test]
@@ -120,4 +124,35 @@ fn a_full_ring_says_so_and_an_armed_end_can_be_left() {
     pair.child.kill(SIGKILL).unwrap();
     let mut tx = pair.channel.tx().unwrap();
     assert!(tx.reserve(1000, FOREVER).unwrap_err().is_peer_gone());
+}
+
+#[test]
+fn an_end_that_is_awake_again_has_taken_its_bells() {
+    let mut pair = Pair::start(&options(), &c_guest("echo"));
+    let (mut tx, mut rx) = pair.channel.split().unwrap();
+    let armed = rx.arm().unwrap().unwrap();
+    tx.send(b"ring once", 0, FOREVER).unwrap();
+    sleep(&[armed.as_fd().as_raw_fd()]);
+    drop(armed);
+    assert!(!readable(&[rx.as_raw_fd()], 0));
+    rx.next(FOREVER).unwrap();
+    // Both rings full: the guest waits for room, and we do.
+    let armed = loop {
+        while let Ok(Some(room)) = tx.reserve_now(8000) {
+            room.commit(8000, 0).unwrap();
+        }
+        let full = pair.child.as_fd(); // no event while it lives
+        assert!(!readable(&[full.as_raw_fd()], 20));
+        if let Some(armed) = tx.arm(8000).unwrap() {
+            break armed;
+        }
+    };
+    let fd = armed.as_fd().as_raw_fd();
+    while !readable(&[fd], 0) {
+        if let Ok(Some(record)) = rx.try_next() {
+            assert_eq!(record.len(), 8000);
+        }
+    }
+    drop(armed);
+    assert!(!readable(&[fd], 0));
 }

@@ -145,7 +145,11 @@ fn what_a_poller_has_is_freed_with_it() {
     let mut poller = Poller::create(Backend::Auto).unwrap();
     poller.watch_child(child).unwrap();
     poller.watch_data(channel.rx().unwrap()).unwrap();
+    let waker = poller.waker(); // keeps it from being closed, not what it had
     drop(poller);
+    let mut another = Poller::create(Backend::Auto).unwrap();
+    another.watch_data(channel.rx().unwrap()).unwrap();
+    drop((another, waker));
     assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
     assert!(channel
         .rx()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-use peal::{Command, Options, Result, FOREVER, TRY};
+use peal::{Channel, Command, DoorbellKind, Options, Result, FOREVER, TRY};
 use std::io::ErrorKind;
+use std::os::unix::io::AsRawFd;
 
 use crate::common::{bytes, c_guest, configs, options, program, Pair};
 
@@ -208,8 +209,23 @@ fn forgotten_records_and_reservations_harm_nobody() {
 
 #[test]
 fn a_channel_may_have_one_ring() {
-    let mut channel = peal::Channel::create(&Options::new().to_guest(4096)).unwrap();
+    let mut channel = Channel::create(&Options::new().to_guest(4096)).unwrap();
     assert!(channel.tx().is_ok());
     assert_eq!(channel.rx().unwrap_err().kind(), ErrorKind::InvalidInput);
     assert!(channel.split().is_err());
+}
+
+#[test]
+fn doorbells_are_of_the_kind_that_was_asked_for() {
+    for (kind, name) in [
+        (DoorbellKind::Socket, "socket:"),
+        (DoorbellKind::Eventfd, "[eventfd]"),
+    ] {
+        let mut channel = Channel::create(&options().doorbell(kind)).unwrap();
+        let (tx, rx) = channel.split().unwrap();
+        for fd in [tx.as_raw_fd(), rx.as_raw_fd()] {
+            let link = std::fs::read_link(format!("/proc/self/fd/{fd}")).unwrap();
+            assert!(link.to_string_lossy().contains(name), "{}", link.display());
+        }
+    }
 }
