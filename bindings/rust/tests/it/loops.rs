@@ -156,3 +156,19 @@ fn an_end_that_is_awake_again_has_taken_its_bells() {
     drop(armed);
     assert!(!readable(&[fd], 0));
 }
+
+#[test]
+fn a_batch_tells_the_end_after_the_last_record() {
+    let mut pair = Pair::start(&options(), &c_guest("echo"));
+    let (mut tx, mut rx) = pair.channel.split().unwrap();
+    let armed = rx.arm().unwrap().unwrap();
+    tx.send(b"the last", 0, FOREVER).unwrap();
+    sleep(&[armed.as_fd().as_raw_fd()]);
+    pair.child.kill(SIGKILL).unwrap();
+    pair.child.wait(FOREVER).unwrap();
+    drop(armed); // learns of it
+    let mut batch = rx.batch(FOREVER).unwrap();
+    let texts: Vec<_> = (&mut batch).into_iter().map(|view| view.to_vec()).collect();
+    assert_eq!(texts, [b"the last"]);
+    assert!(batch.finish().unwrap_err().is_peer_gone());
+}

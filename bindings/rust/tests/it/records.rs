@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-use peal::{Channel, Command, DoorbellKind, Options, Result, FOREVER, TRY};
+use peal::{Channel, Command, DoorbellKind, Options, FOREVER, TRY};
 use std::io::ErrorKind;
 use std::os::unix::io::AsRawFd;
 
@@ -127,22 +127,6 @@ fn a_batch_is_released_at_once() {
         batch.finish().unwrap();
         assert_eq!(released(&pair), before + count * 112);
     }
-}
-
-#[test]
-fn a_batch_tells_the_end_after_the_last_record() -> Result<()> {
-    let mut pair = Pair::start(&options(), &c_guest("close"));
-    pair.child.wait(FOREVER)?;
-    let mut rx = pair.channel.rx()?;
-    let mut batch = rx.batch(FOREVER)?;
-    let texts: Vec<_> = (&mut batch).into_iter().map(|view| view.to_vec()).collect();
-    assert_eq!(texts, [b"bye"]);
-    let end = batch
-        .finish()
-        .err()
-        .map_or_else(|| rx.next(FOREVER).map(drop), Err);
-    assert!(end.unwrap_err().is_peer_gone());
-    Ok(())
 }
 
 #[test]
