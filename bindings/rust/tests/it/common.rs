@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 //! What the tests share: a host and its guest, and that nothing is left of them.
 use peal::{Channel, Child, Command, DoorbellKind, Ended, Options, FOREVER};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::thread::ScopedJoinHandle;
 
 pub const SIGKILL: i32 = 9;
 
@@ -57,12 +60,13 @@ pub fn options() -> Options {
 }
 
 /// No descriptor is left when it goes. The tests run one after the other.
-pub struct Descriptors(BTreeSet<std::ffi::OsString>);
+pub struct Descriptors(BTreeMap<OsString, Option<PathBuf>>);
 
-fn descriptors() -> BTreeSet<std::ffi::OsString> {
-    std::fs::read_dir("/proc/self/fd")
+fn descriptors() -> BTreeMap<OsString, Option<PathBuf>> {
+    let all = std::fs::read_dir("/proc/self/fd")
         .unwrap()
-        .map(|entry| entry.unwrap().file_name())
+        .map(Result::unwrap);
+    all.map(|entry| (entry.file_name(), std::fs::read_link(entry.path()).ok()))
         .collect()
 }
 
@@ -120,4 +124,12 @@ pub fn bytes(size: usize, seed: u64) -> Vec<u8> {
         (state >> 56) as u8
     };
     std::iter::repeat_with(next).take(size).collect()
+}
+
+/// Wait until the threads have ended. A scope waits for what they do only, and the C library may open
+/// a file while a thread frees its memory.
+pub fn join<T, const N: usize>(threads: [ScopedJoinHandle<'_, T>; N]) {
+    for thread in threads {
+        thread.join().unwrap();
+    }
 }

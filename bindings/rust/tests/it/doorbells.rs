@@ -3,7 +3,7 @@ use peal::{Command, Doorbell, Drained, Ended, Handle, Signal, Wake, FOREVER, TRY
 use std::io::ErrorKind;
 use std::os::unix::io::{AsFd, AsRawFd, OwnedFd};
 
-use crate::common::{is_guest, nothing_is_left, this_test};
+use crate::common::{is_guest, join, nothing_is_left, this_test};
 
 /// Answers three rings, then ends without a word.
 fn be_the_guest() {
@@ -78,10 +78,16 @@ fn one_thread_rings_while_another_waits() {
     std::thread::scope(|threads| {
         let (mut near_rings, mut near_waits) = near.split();
         let (mut far_rings, mut far_waits) = far.split();
-        threads.spawn(move || near_waits.wait(FOREVER).unwrap());
-        threads.spawn(move || far_waits.wait(FOREVER).unwrap());
-        threads.spawn(move || near_rings.signal().unwrap());
-        threads.spawn(move || far_rings.signal().unwrap());
+        let waits = [
+            threads.spawn(move || near_waits.wait(FOREVER).unwrap()),
+            threads.spawn(move || far_waits.wait(FOREVER).unwrap()),
+        ];
+        let rings = [
+            threads.spawn(move || near_rings.signal().unwrap()),
+            threads.spawn(move || far_rings.signal().unwrap()),
+        ];
+        join(rings);
+        join(waits);
     });
     assert!(near.drain().unwrap().rung && far.drain().unwrap().rung);
 }

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::os::raw::{c_int, c_short, c_ulong};
 use std::os::unix::io::{AsFd, AsRawFd};
 
-use crate::common::{bytes, c_guest, options, Pair, SIGKILL};
+use crate::common::{bytes, c_guest, join, options, Pair, SIGKILL};
 
 #[repr(C)]
 struct PollFd {
@@ -41,19 +41,20 @@ fn two_threads_have_one_end_each() {
     let mut pair = Pair::start(&options(), &c_guest("echo"));
     let (mut tx, mut rx) = pair.channel.split().unwrap();
     std::thread::scope(|threads| {
-        threads.spawn(move || {
+        let sender = threads.spawn(move || {
             for i in 0..5000u64 {
                 tx.send(&bytes(i as usize % 3000, i), i as u16, FOREVER)
                     .unwrap();
             }
         });
-        threads.spawn(move || {
+        let receiver = threads.spawn(move || {
             for i in 0..5000u64 {
                 let record = rx.next(FOREVER).unwrap();
                 assert_eq!(record.kind(), i as u16);
                 assert_eq!(record.to_vec(), bytes(i as usize % 3000, i));
             }
         });
+        join([sender, receiver]);
     });
     pair.end();
 }
@@ -93,7 +94,7 @@ fn a_foreign_loop_sleeps_for_room() {
     let mut pair = Pair::start(&options(), &c_guest("echo"));
     let (mut tx, mut rx) = pair.channel.split().unwrap();
     std::thread::scope(|threads| {
-        threads.spawn(move || {
+        let receiver = threads.spawn(move || {
             for _ in 0..1000 {
                 rx.next(FOREVER).unwrap();
             }
@@ -106,6 +107,7 @@ fn a_foreign_loop_sleeps_for_room() {
                 }
             }
         }
+        join([receiver]);
     });
 }
 

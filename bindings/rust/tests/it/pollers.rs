@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::os::unix::io::{AsFd, AsRawFd};
 
-use crate::common::{c_guest, nothing_is_left, options, Pair, SIGKILL};
+use crate::common::{c_guest, join, nothing_is_left, options, Pair, SIGKILL};
 
 fn read_all(poller: &mut Poller<'_>, token: Token, count: &mut usize) -> Result<()> {
     while let Some(record) = poller.try_next(token)? {
@@ -124,8 +124,9 @@ fn another_thread_wakes_it_and_it_sleeps_in_another_loop() {
     assert!(poller.as_fd().as_raw_fd() > 2);
     let waker = poller.waker();
     std::thread::scope(|threads| {
-        threads.spawn(|| waker.wake().unwrap());
+        let other = threads.spawn(|| waker.wake().unwrap());
         poller.wait(&mut events, FOREVER).unwrap();
+        join([other]);
     });
     assert_eq!(events, [Event::Wake]);
     assert!(poller.arm().unwrap());
