@@ -26,7 +26,7 @@ builds() {
 
 # Warnings too.
 pleases_lintian() {
-	lintian --allow-root --fail-on error,warning "$debs"/*.changes
+	lintian --allow-root --fail-on error,warning "$debs"/*.deb
 }
 
 # unpacks - as dpkg does, which refuses a file that two packages have. Only python3-peal is not
