@@ -13,7 +13,7 @@ output=$(cd "$1" && pwd)
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8
 for program in dpkg-buildpackage dh; do
 	command -v "$program" >/dev/null || {
-		echo "build.sh: no $program here: apt-get install debhelper dpkg-dev" >&2
+		echo "build.sh: no $program here: apt-get install build-essential debhelper dh-python" >&2
 		exit 1
 	}
 done

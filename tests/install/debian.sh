@@ -86,6 +86,7 @@ notices_a_lost_symbol() {
 }
 
 check "the packages build" builds
+[ "$failed" = 0 ] || finish
 check "lintian has no error and no warning" pleases_lintian
 check "dpkg unpacks and configures them side by side" unpacks
 libdir=$(dirname "$(find "$machine/usr/lib" -name libpeal.so.0)")
