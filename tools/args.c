@@ -10,7 +10,8 @@
 
 const char *command_name = "peal";
 
-static void complain_with(const char *format, va_list arguments)
+__attribute__((format(printf, 1, 0))) static void complain_with(const char *format,
+								va_list arguments)
 {
 	progress_end();
 	fflush(stdout);

@@ -10,6 +10,7 @@
 #include <peal/base.h>
 
 #include "base/error.h"
+#include "base/libc.h"
 
 static _Thread_local char last_error[256];
 

@@ -10,6 +10,7 @@
 #include "base/cpu.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/libc.h"
 #include "base/private.h"
 #include "channel/channel.h"
 #include "doorbell/doorbell.h"

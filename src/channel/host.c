@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/libc.h"
 #include "base/options.h"
 #include "channel/channel.h"
 

@@ -23,6 +23,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/libc.h"
 #include "doorbell/doorbell.h"
 
 /* The kernel counts to 2^64 - 2; our results are signed, and nobody counts that far. */

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/libc.h"
 #include "poller/poller.h"
 
 /* Events that are fetched at once. */

@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/libc.h"
 #include "ring/segment.h"
 
 /* Linux 6.3: refuses to execute the memory even before it is sealed. Not in Debian 12's headers. */

@@ -48,7 +48,7 @@ RUNS_IN_CHILD static int set_rlimits(struct peal_spawn_plan *plan)
 	for (plan->index = 0; plan->index < options->rlimit_count; plan->index++) {
 		const struct peal_rlimit *limit = &options->rlimits[plan->index];
 
-		if (setrlimit((__rlimit_resource_t)limit->resource, &limit->limit) < 0)
+		if (setrlimit(limit->resource, &limit->limit) < 0)
 			return -errno;
 	}
 	return 0;

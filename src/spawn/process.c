@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/wait.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/libc.h"
 #include "spawn/process.h"
 
 /* How long peal_child_free() waits for a process that was sent SIGKILL. Death is not at once: the

@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/libc.h"
 #include "base/options.h"
 #include "spawn/child.h"
 #include "spawn/process.h"

@@ -1,18 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Each public header compiles alone, as C11 and as every C++ from 11 to 20, without a warning.
-# usage: headers.sh SOURCE-ROOT CC CXX
+# usage: headers.sh SOURCE-ROOT CC CXX [INCLUDE-DIRECTORY]
 set -u
-root=$1 cc=$2 cxx=$3
+root=$1 cc=$2 cxx=$3 include=${4:-$1/include}
 . "$root/tests/api/tally.sh"
 
 # compiles COMPILER LANGUAGE STANDARD HEADER
 compiles() {
 	printf '#include <%s>\n#include <%s>\n' "$4" "$4" |
-		$1 -x "$2" "-std=$3" -Wall -Wextra -Wpedantic -Werror -I"$root/include" -fsyntax-only -
+		$1 -x "$2" "-std=$3" -Wall -Wextra -Wpedantic -Werror -I"$include" -fsyntax-only -
 }
 
-for header in "$root"/include/peal/*.h; do
+for header in "$include"/peal/*.h; do
 	name=peal/$(basename "$header")
 	check "$name is C11" compiles "$cc" c c11 "$name"
 	for standard in c++11 c++14 c++17 c++20; do
@@ -24,7 +24,7 @@ done
 no_internals() {
 	! grep -nE '#include "|_Atomic [a-z]|_Atomic\(|stdatomic' "$1"
 }
-for header in "$root"/include/peal/*.h "$root"/include/peal/detail/*.h; do
+for header in "$include"/peal/*.h "$include"/peal/detail/*.h; do
 	check "$(basename "$header") includes nothing internal" no_internals "$header"
 done
 finish

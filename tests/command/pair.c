@@ -226,7 +226,7 @@ static struct peal_child *spawn(struct peal_channel **made, char *self, const ch
 	};
 	const struct peal_channel_options sizes = {
 		.size = sizeof(sizes), .to_guest = 1 << 20, .to_host = 4096, .name = name};
-	struct peal_child *child;
+	struct peal_child *child = NULL;
 	char copy[128];
 
 	snprintf(copy, sizeof(copy), "%s", is_nobody ? what + 7 : what);

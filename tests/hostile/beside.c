@@ -66,7 +66,7 @@ static void look_at(struct lane *lane, const void *data, size_t size, uint16_t t
 		ck_abort_msg("%s: record %llu is another one (type %u, %zu bytes)", lane->mode,
 			     (unsigned long long)lane->received, type, size);
 	for (size_t i = 0; i < size; i++)
-		sink ^= bytes[i]; /* all of it is mapped */
+		sink = sink ^ bytes[i]; /* all of it is mapped */
 	lane->received++;
 }
 

@@ -1,45 +1,59 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# What is installed is enough: the quick example builds against an installed copy that pkg-config
-# finds, shared and static, and runs.
-# usage: c.sh SOURCE-ROOT BUILD-ROOT CC
+# Outside programs in C build against an installed copy that pkg-config finds, and run: with gcc and
+# clang, shared and static, unoptimised and with all optimisation at link time.
+# usage: c.sh SOURCE-ROOT BUILD-ROOT
 set -u
-root=$1 build=$2 cc=$3
+root=$1 build=$2
 . "$root/tests/install/stage.sh"
+. "$root/tests/install/built.sh"
 
-# builds OUTPUT EXTRA-LINK-ARGUMENTS...
+cp "$root/examples/quick.c" "$root/examples/host.c" "$work"
+echo 'int main(void) { return 0; }' >"$work/nothing.c"
+
+# builds COMPILER PROGRAM OUTPUT "PKG-CONFIG-OPTIONS" OPTION...
 builds() {
-	output=$1
+	compiler=$1 program=$2 output=$3 query=$4
+	shift 4
+	# shellcheck disable=SC2046,SC2086 # words are meant
+	"$compiler" -std=gnu11 -Wall -Wextra -Werror "$@" "$work/$program.c" -o "$output" \
+		$(pkg-config --cflags --libs $query peal)
+}
+
+# try COMPILER OPTION...
+try() {
+	compiler=$1
 	shift
-	# shellcheck disable=SC2046 # words are meant
-	$cc -std=gnu11 -Wall -Wextra -Werror -O2 "$root/examples/quick.c" -o "$output" \
-		$(pkg-config --cflags --libs peal) "$@"
+	what="$compiler $*"
+	if ! "$compiler" "$@" "$work/nothing.c" -o "$work/nothing" >/dev/null 2>&1; then
+		skip "$what" "$compiler can not link so here"
+		return
+	fi
+	check "$what: builds, shared" builds "$compiler" quick "$work/quick" "" "$@"
+	check "$what: it uses libpeal.so.0" uses_the_shared_one "$work/quick"
+	check "$what: it runs" says_hello "$work/quick"
+	check "$what: builds, static" builds "$compiler" quick "$work/quick-static" --static -static "$@"
+	check "$what: it uses no libpeal.so" uses_none "$work/quick-static"
+	check "$what: it runs, static" says_hello "$work/quick-static"
+	check "$what: a host with a poller builds, static" builds "$compiler" host "$work/host" --static -static "$@"
+	check "$what: it runs, static" "$work/host"
+	rm -f "$work/quick" "$work/quick-static" "$work/host"
 }
 
-# A poller needs liburing, which peal.pc knows.
-builds_static_host() {
-	# shellcheck disable=SC2046 # words are meant
-	$cc -std=gnu11 -Wall -Wextra -Werror -O2 "$root/examples/host.c" -o "$work/host" \
-		$(pkg-config --cflags --libs --static peal) -static "-L$libdir"
+without_liburing() {
+	gcc "-I$prefix/include" "$work/quick.c" -o "$work/quick-bare" "$libdir/libpeal.a" && says_hello "$work/quick-bare"
 }
 
-says_hello() {
-	answer=$("$1") && [ "$answer" = "the plugin says: hello, ring" ]
-}
-
-uses_the_shared_one() {
-	readelf -d "$1" | grep -q 'NEEDED.*libpeal\.so\.0'
-}
-
-check "the quick example builds, shared" builds "$work/quick" "-L$libdir"
-check "it is linked with libpeal.so.0" uses_the_shared_one "$work/quick"
-check "it runs" says_hello "$work/quick"
-check "the quick example builds, static" builds "$work/quick-static" -static "-L$libdir"
-check "it runs, static" says_hello "$work/quick-static"
-check "a host with a poller builds, static" builds_static_host
-check "it runs, static" "$work/host"
-check "it builds without optimisation" builds "$work/quick-O0" -O0 "-L$libdir"
-check "it runs, -O0" says_hello "$work/quick-O0"
+for compiler in gcc clang; do
+	if command -v "$compiler" >/dev/null; then
+		try "$compiler" -O0
+		try "$compiler" -O2
+		try "$compiler" -O3 -flto
+	else
+		skip "outside programs, $compiler" "it is not installed"
+	fi
+done
+check "a static program without a poller needs no liburing" without_liburing
 
 # The command, where it was built, and what it finds beside it.
 if [ -x "$build/tools/peal" ]; then

@@ -235,8 +235,9 @@ static pid_t hold(pid_t pid, bool for_ever)
 		if (write(ready[1], "", 1) != 1)
 			_exit(1);
 		syscall(SYS_waitid, P_PID, pid, NULL, WEXITED | WNOWAIT, NULL);
-		for (usleep(200000); for_ever; pause())
-			;
+		usleep(200000);
+		while (for_ever)
+			pause();
 		_exit(0);
 	}
 	close(ready[1]);

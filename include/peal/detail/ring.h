@@ -16,7 +16,7 @@
  * Positions count bytes for ever (u64, they may wrap); an index is a position masked.
  *
  * Not part of the API: include <peal/ring.h>. The structs are here for the inline functions; their
- * members may change with any minor release.
+ * members are nobody else's. They are part of the ABI, which packaging/abi.sh watches.
  */
 #ifndef PEAL_DETAIL_RING_H
 #define PEAL_DETAIL_RING_H
