@@ -228,6 +228,22 @@ START_TEST(staged_records_ring_once_when_they_are_published)
 }
 END_TEST
 
+/* The staged records are published then, and their consumer has to know. */
+START_TEST(a_bell_that_fails_while_there_is_no_room_is_told)
+{
+	void *payload;
+	int rc;
+
+	open_variant(_i);
+	f.guest_rw.header->data_wait = 1;
+	f.tx_bell.ring_result = -ENOMEM;
+	while ((rc = peal_reserve(&f.tx, 8, &payload)) == 0)
+		assert_ok(peal_stage(&f.tx, 8, 0));
+	assert_fails(rc, ENOMEM, "could not be woken");
+	ring_close(&f);
+}
+END_TEST
+
 /* --- Waiting ----------------------------------------------------------------------------------- */
 
 START_TEST(trying_asks_for_the_peer_and_does_not_wait)
@@ -1309,16 +1325,33 @@ static void dawdle(uint64_t *random)
 		peal_barrier_light();
 }
 
+/* Who waits for a processor for each record would need hours for all. */
+#define ENOUGH_NS (UINT64_C(60) * 1000000000)
+
+enum { MORE, LAST };
+
+static void wait_until_all_is_released(void)
+{
+	for (unsigned int i = 1; peal_load_acquire(f.tx.head) != f.tx.tail; i++) {
+		peal_cpu_relax();
+		/* The consumer may need this very processor. */
+		if (i % 4096 == 0)
+			sched_yield();
+	}
+}
+
 /* One record at a time, sent in the very moment in which the consumer falls asleep. */
 static void *send_to_the_drowsy(void *unused)
 {
-	uint64_t random = 9;
+	uint64_t random = 9, end = peal_now_ns() + ENOUGH_NS;
+	uint16_t type = MORE;
 
-	for (unsigned int i = 0; i < RACES; i++) {
-		while (peal_load_acquire(f.tx.head) != f.tx.tail)
-			peal_cpu_relax();
+	for (unsigned int i = 1; type == MORE; i++) {
+		wait_until_all_is_released();
 		dawdle(&random);
-		assert_ok(peal_send(&f.tx, NULL, 0, 0, PEAL_FOREVER));
+		if (i == RACES || (i % 64 == 0 && peal_now_ns() > end))
+			type = LAST;
+		assert_ok(peal_send(&f.tx, NULL, 0, type, PEAL_FOREVER));
 	}
 	return unused;
 }
@@ -1328,7 +1361,7 @@ static void *sleep_for_each(void *unused)
 	struct peal_record record = {0};
 	uint64_t random = 11;
 
-	for (unsigned int i = 0; i < RACES; i++) {
+	while (record.type == MORE) {
 		ck_assert_int_eq(peal_next_wait(&f.rx, &record, PEAL_FOREVER), 1);
 		assert_ok(peal_release(&f.rx));
 		/* The news of the release takes as long to the producer as falling asleep does. */
@@ -1354,6 +1387,7 @@ int main(void)
 			{a_consumer_that_is_gone_ends_the_producer, RING_VARIANTS},
 			{a_producer_that_is_gone_does_not_hinder_releasing, RING_VARIANTS},
 			{staged_records_ring_once_when_they_are_published, RING_VARIANTS},
+			{a_bell_that_fails_while_there_is_no_room_is_told, RING_VARIANTS},
 			{trying_asks_for_the_peer_and_does_not_wait, BOTH_SIDES},
 			{what_is_there_is_had_without_asking, BOTH_SIDES},
 			{the_bell_gets_the_deadline_as_it_was_given, BOTH_SIDES},
