@@ -11,7 +11,6 @@ A list is for one source file, which its first line names. An entry of it:
         hangs PROGRAM CASE     the test that waits for ever, or fails
         tsan PROGRAM CASE      the same under ThreadSanitizer
         model LIST CASE        the model that has the same thing left out: for what this processor hides
-        genmc CASE             the same for GenMC, where it is installed
         explore NAME           the mutant of tests/explore that has the same left out of the real code
         build WORDS            the compiler, whose message has these words
         equivalent REASON      nobody: it can have no visible effect
@@ -24,7 +23,7 @@ lines. There may be several pairs of old and new text.
 import pathlib
 import re
 
-KINDS = ('by', 'hangs', 'tsan', 'model', 'genmc', 'explore', 'build', 'equivalent', 'unseen', 'open')
+KINDS = ('by', 'hangs', 'tsan', 'model', 'explore', 'build', 'equivalent', 'unseen', 'open')
 TESTS = ('by', 'hangs', 'tsan')
 
 

@@ -161,7 +161,7 @@ class Run:
         told = {'equivalent': 'equivalent', 'unseen': 'skipped', 'open': 'SURVIVED'}.get(mutant.kind)
         if told:
             return self.count(mutant, told, mutant.text)
-        if mutant.kind in ('model', 'genmc', 'explore'):
+        if mutant.kind in ('model', 'explore'):
             return self.try_model(tree, mutant)
         if mutant.kind == 'build':
             caught = not tree.put(mutant, ['ring']) and mutant.text in tree.broken

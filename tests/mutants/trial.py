@@ -188,14 +188,6 @@ class Tree:
             return 'SURVIVED', output[-300:]
         return 'caught', f'the exploration finds {found[1]}'
 
-    def run_genmc(self, case):
-        tool = os.environ.get('GENMC', 'genmc')
-        if not shutil.which(tool):
-            return 'skipped', 'GenMC is not installed'
-        status, output = finish([self.root / 'tests/model/genmc/run.sh', f'^{case}$'],
-                                env=self.environment)
-        return 'caught' if status == 0 else 'SURVIVED', output.splitlines()[-1]
-
 
 def verdict(counts, status, output):
     first = re.search(r'^[^\n]*:[FE]:[^\n]*', output, re.M)
