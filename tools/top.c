@@ -2,13 +2,14 @@
 /*
  * top.c - `peal top`: the channels, live, on a terminal.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <getopt.h>
 #include <langinfo.h>
-#include <limits.h>
 #include <locale.h>
 #include <ncurses.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
@@ -129,11 +130,14 @@ static int wait_until(int stop, int keys, uint64_t deadline_ns)
 {
 	struct pollfd fds[] = {{.fd = stop, .events = POLLIN}, {.fd = keys, .events = POLLIN}};
 	const uint64_t now_ns = peal_now_ns();
-	const uint64_t ms = deadline_ns > now_ns ? (deadline_ns - now_ns + 999999) / 1000000 : 0;
+	const uint64_t ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+	const struct timespec time = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+	sigset_t mask;
 	int signal;
 
-	/* A new size of the window is a signal too. */
-	if (poll(fds, 2, ms < INT_MAX ? (int)ms : INT_MAX) < 0 && errno != EINTR)
+	sigprocmask(SIG_BLOCK, NULL, &mask);
+	sigdelset(&mask, SIGWINCH);
+	if (ppoll(fds, 2, &time, &mask) < 0 && errno != EINTR)
 		return STATUS_FAILED;
 	signal = stop_signal(stop);
 	if (signal != 0)
@@ -243,11 +247,24 @@ static int run_screen(struct top_channels *channels, struct top_view *view, int 
 	return rc;
 }
 
+/* A new size of the window is told by a signal, which ends a wait; one that came before would not. So it
+ * comes only while we wait. */
+static void hold_back_resizes(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGWINCH);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 static int show_screen(struct top_channels *channels, struct top_view *view, int stop)
 {
-	SCREEN *screen = newterm(NULL, stdout, stdin);
+	SCREEN *screen;
 	int rc;
 
+	hold_back_resizes();
+	screen = newterm(NULL, stdout, stdin);
 	if (!screen) {
 		complain("this terminal is not known (TERM); --once prints one frame");
 		return STATUS_FAILED;

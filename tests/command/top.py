@@ -122,6 +122,17 @@ def a_new_size_is_used_at_once():
 
 
 @case
+def a_new_size_that_comes_while_a_frame_is_drawn_is_used_too():
+    screen = Screen('top', '--interval', '1h', env={'LC_ALL': 'C'})
+    screen.until(lambda lines: lines[23].startswith(KEYS))
+    for i in range(500):
+        rows = 20 + i % 7
+        screen.resize(rows, 80)
+        screen.until(lambda lines: lines[rows - 1].startswith(KEYS))
+    quit_it(screen)
+
+
+@case
 def what_does_not_fit_is_counted():
     with Pair('nap', 'nap'), Pair('nap', 'nap'), Pair('nap', 'nap'):
         screen = top(rows=6)
