@@ -31,6 +31,7 @@ done
 [ -f "$library" ] || give_up "no library $library"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
 
 # functions - each as "name version"
 functions() {

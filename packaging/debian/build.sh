@@ -20,6 +20,7 @@ done
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
 version=$(dpkg-parsechangelog -l "$root/packaging/debian/changelog" -S Version)
 "$root/packaging/source.sh" "$work/peal_${version%-*}.orig.tar.gz"
 tar -C "$work" -xzf "$work/peal_${version%-*}.orig.tar.gz"

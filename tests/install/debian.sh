@@ -17,6 +17,7 @@ done
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
 debs=$work/debs machine=$work/machine
 
 # Nobody debugs these.
