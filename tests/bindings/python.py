@@ -291,6 +291,17 @@ class Async(Pair):
 
         asyncio.run(give_up())
 
+    def test_a_wait_can_be_cancelled_after_the_channel_was_closed(self):
+        async def close_first():
+            waiter = asyncio.create_task(self.channel.rx.next_async())
+            await asyncio.sleep(0.05)
+            self.channel.close()
+            waiter.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await waiter
+
+        asyncio.run(close_first())
+
 
 def main():
     warnings.simplefilter('error')
