@@ -31,6 +31,7 @@ done
 [ -f "$library" ] || give_up "no library $library"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
 
 # functions - each as "name version"
 functions() {
@@ -68,12 +69,13 @@ writes_the_c_file() {
 }
 
 writes_the_c_file >"$work/abi.c"
-[ "$(grep -c '__typeof__' "$work/abi.c")" -gt 0 ] || give_up "$library exports no function of Peal with a version"
+grep -q '^__typeof__(peal_' "$work/abi.c" || give_up "$library exports no function of Peal with a version"
 soname=$(readelf -d "$library" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')
 $cc -g -fPIC -shared "-Wl,-soname,$soname" "-I$include" "$work/abi.c" -o "$work/abi.so" ||
 	give_up "the headers in $include do not declare what $library exports, or are written in a way not known here"
 abidw --no-corpus-path --no-comp-dir-path --no-show-locs --no-parameter-names --no-elf-needed \
-	--no-write-default-sizes "$work/abi.so" | sed "s|path='[^']*'|path='abi.c'|" >"$work/abi"
+	--no-write-default-sizes "$work/abi.so" >"$work/raw" || give_up "abidw failed"
+sed "s|path='[^']*'|path='abi.c'|" "$work/raw" >"$work/abi"
 
 if [ "$verb" = record ]; then
 	version=$(sed -n "s/^ *version: '\(.*\)',/\1/p" "$here/../meson.build")

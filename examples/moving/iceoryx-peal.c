@@ -40,14 +40,17 @@ static int host(char **argv)
 		.size = sizeof(options), .to_host = 65536};
 	struct peal_channel *channel;
 	struct peal_child *child;
+	int sum;
 
 	if (peal_channel_create(&channel, &options) < 0 ||
 	    peal_spawn(&child, channel, argv, NULL) < 0)
 		return 1;
-	printf("%d\n", get(peal_rx(channel)));
+	sum = get(peal_rx(channel));
+	if (sum >= 0)
+		printf("%d\n", sum);
 	peal_channel_close(channel);
 	peal_child_free(child);
-	return 0;
+	return sum < 0;
 }
 
 int main(int argc, char **argv)

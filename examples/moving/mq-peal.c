@@ -48,18 +48,22 @@ static int parent(char **argv)
 	const char *texts[] = {"one", "two", "three"};
 	struct peal_channel *channel;
 	struct peal_child *guest;
+	int rc = 0;
 
 	if (make(&channel) < 0 ||
 	    peal_spawn(&guest, channel, argv, NULL) < 0)
 		return 1;
-	for (int i = 0; i < 3; i++)
-		peal_send(peal_tx(channel), texts[i],
-			  strlen(texts[i]), TEXT, PEAL_FOREVER);
-	peal_send(peal_tx(channel), "end", 3, END, PEAL_FOREVER);
+	for (int i = 0; i < 3 && rc == 0; i++)
+		rc = peal_send(peal_tx(channel), texts[i],
+			       strlen(texts[i]), TEXT,
+			       PEAL_FOREVER);
+	if (rc == 0)
+		rc = peal_send(peal_tx(channel), "end", 3, END,
+			       PEAL_FOREVER);
 	peal_channel_close(channel);
 	peal_child_wait(guest, PEAL_FOREVER, NULL);
 	peal_child_free(guest);
-	return 0;
+	return rc < 0;
 }
 
 int main(int argc, char **argv)

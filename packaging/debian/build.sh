@@ -20,8 +20,10 @@ done
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
 version=$(dpkg-parsechangelog -l "$root/packaging/debian/changelog" -S Version)
-"$root/packaging/source.sh" "$work/peal_${version%-*}.orig.tar.gz"
+# Not what was built before, should that lie in the tree.
+"$root/packaging/source.sh" "$work/peal_${version%-*}.orig.tar.gz" "--exclude=./${output#"$root"/}"
 tar -C "$work" -xzf "$work/peal_${version%-*}.orig.tar.gz"
 cd "$work/peal-${version%-*}" || { echo "build.sh: packaging/debian/changelog is of $version" >&2; exit 1; }
 cp -R packaging/debian .

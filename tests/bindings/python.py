@@ -137,6 +137,11 @@ class Ends(Pair):
         self.assertEqual(self.child.wait(), -signal.SIGTERM)
         self.assertIn('killed by signal 15', str(self.child))
 
+    def test_a_wait_that_is_over_before_it_begins_is_a_look(self):
+        for timeout in 0, -1:
+            with self.assertRaises(BlockingIOError):
+                self.child.wait(timeout)
+
     def test_a_guest_that_is_killed_is_an_end(self):
         os.kill(self.child.pid, signal.SIGKILL)
         with self.assertRaises(BrokenPipeError):
@@ -285,6 +290,17 @@ class Async(Pair):
             self.assertEqual(bytes(record.data), b'later')
 
         asyncio.run(give_up())
+
+    def test_a_wait_can_be_cancelled_after_the_channel_was_closed(self):
+        async def close_first():
+            waiter = asyncio.create_task(self.channel.rx.next_async())
+            await asyncio.sleep(0.05)
+            self.channel.close()
+            waiter.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await waiter
+
+        asyncio.run(close_first())
 
 
 def main():

@@ -49,6 +49,9 @@ links() {
 
 cp -R "$prefix/include" "$include"
 check "the ABI is that of the last release" answers 0 ^Compatible
+echo 'int nothing;' >"$work/nothing.c"
+check "a library of something else is made" $CC -shared -Wl,-soname,libnothing.so.0 "$work/nothing.c" -o "$work/nothing.so"
+check "it has no ABI of Peal" answers 2 'exports no function' "$work/nothing.so"
 
 tells "a parameter is another" 1 ^Incompatible include/peal/base.h 's/peal_deadline_in_ns(uint64_t/peal_deadline_in_ns(uint32_t/'
 tells "a result is another" 1 ^Incompatible include/peal/spawn.h 's/PEAL_API pid_t peal_child_pid/PEAL_API long peal_child_pid/'

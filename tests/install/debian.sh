@@ -17,6 +17,7 @@ done
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
 debs=$work/debs machine=$work/machine
 
 # Nobody debugs these.
@@ -81,8 +82,8 @@ notices_a_lost_symbol() {
 	sed 's/^ peal_send@/ peal_lost@LIBPEAL_0.1 0.1.0\n&/' "$root/packaging/debian/libpeal0.symbols" >"$work/symbols"
 	mkdir "$work/debian"
 	cp "$root/packaging/debian/control" "$root/packaging/debian/changelog" "$work/debian"
-	(cd "$work" && ! dpkg-gensymbols -plibpeal0 -P"$machine" -e"$libdir/libpeal.so.0" -Isymbols -O/dev/null -c4 \
-		2>&1) | tee /dev/stderr | grep -q '^-.*peal_lost'
+	(cd "$work" && ! dpkg-gensymbols -plibpeal0 -P"$machine" -e"$libdir/libpeal.so.0" -Isymbols -O/dev/null -c4) \
+		>"$work/lost" 2>&1 && grep '^-.*peal_lost' "$work/lost"
 }
 
 check "the packages build" builds

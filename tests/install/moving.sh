@@ -17,8 +17,9 @@ builds_with_peal() {
 		$(pkg-config --cflags --libs peal) "-L$libdir"
 }
 
+# prints PROGRAM TEXT
 prints() {
-	timeout 300 "$work/$1" >"$work/$1.out" && [ -s "$work/$1.out" ]
+	timeout 300 "$work/$1" >"$work/$1.out" && cat "$work/$1.out" && [ "$(cat "$work/$1.out")" = "$2" ]
 }
 
 print_the_same() {
@@ -52,10 +53,17 @@ with_warnings() {
 	"$@" -Wall -Wextra -Werror -O2 "$examples/$name".c* -o "$work/$name" $libraries
 }
 
-for name in pipe mq boost zmq iceoryx; do
-	check "$name builds with Peal" builds_with_peal "$name"
-	check "$name runs with Peal" prints "$name-peal"
-done
+# with_peal NAME TEXT
+with_peal() {
+	check "$1 builds with Peal" builds_with_peal "$1"
+	check "$1 runs with Peal" prints "$1-peal" "$2"
+}
+
+with_peal pipe 'one two three end'
+with_peal mq 'one two three end '
+with_peal boost 2525.0
+with_peal zmq 13
+with_peal iceoryx 7000
 libraries=
 other pipe libc6-dev unistd.h "$cc" -std=gnu11
 other mq libc6-dev mqueue.h "$cc" -std=gnu11

@@ -15,6 +15,7 @@ fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
 prefix=$work/stage/opt/peal
 others=$work/others # the headers that musl-gcc can not find: the kernel's and liburing's
 triplet=$(gcc -print-multiarch)

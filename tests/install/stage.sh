@@ -6,6 +6,7 @@
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
 
 check "meson installs" meson install -C "$build" --no-rebuild --destdir "$work/stage"
 pc=$(find "$work/stage" -name peal.pc)

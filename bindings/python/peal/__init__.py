@@ -56,7 +56,7 @@ class Child:
     def wait(self, timeout=None):
         """Its exit status, or the negative signal that killed it, as subprocess has it."""
         status = c.ChildStatus()
-        if timeout != 0:
+        if timeout is None or timeout > 0:
             # Not in the library: its wait goes on after a signal, and Python's handlers would not run.
             poll = select.poll()
             poll.register(self.pidfd, select.POLLIN)

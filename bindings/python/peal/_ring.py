@@ -142,7 +142,8 @@ class _End:
         try:
             yield asleep
         finally:
-            if asleep:
+            # Who was cancelled after the channel was closed is told of that, and of nothing else.
+            if asleep and self._channel._pointer:
                 self._call(self._disarm)
 
     _peer_fd = None
