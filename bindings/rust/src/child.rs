@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr::{self, NonNull};
 
-use crate::error::{check, Error, Result, EINVAL};
+use crate::error::{check, check_told, Error, Result, EINVAL};
 use crate::{sys, Channel, Deadline};
 
 /// A text for C: without a zero byte.
@@ -146,7 +146,7 @@ impl Command {
             pre_exec_data,
         };
         let mut raw = ptr::null_mut();
-        check(how(&mut raw, pointers(&argv).as_ptr(), &options))?;
+        check_told(how(&mut raw, pointers(&argv).as_ptr(), &options))?;
         Ok(Child {
             raw: NonNull::new(raw).expect("a child"),
         })

@@ -83,7 +83,7 @@ impl<'c> Consumer<'c> {
 
     /// Announce to sleep in a foreign loop: `None` when there is a record, so do not sleep.
     ///
-    /// While the answer lives, sleep until its descriptor, or [`peer_fd`](Consumer::peer_fd), is
+    /// While the answer lives, sleep until its descriptor, or [`peer_fd`](ArmedConsumer::peer_fd), is
     /// readable, level- or edge-triggered. When it goes, this end is awake again and its bells are
     /// taken.
     ///
@@ -261,6 +261,13 @@ impl<'b> Iterator for Records<'b> {
 #[derive(Debug)]
 pub struct ArmedConsumer<'a, 'c> {
     rx: &'a mut Consumer<'c>,
+}
+
+impl ArmedConsumer<'_, '_> {
+    /// As [`Consumer::peer_fd`]: to sleep for, too.
+    pub fn peer_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.rx.peer_fd()
+    }
 }
 
 impl AsFd for ArmedConsumer<'_, '_> {

@@ -2,7 +2,7 @@
 use std::ffi::CStr;
 use std::fmt;
 use std::io;
-use std::os::raw::c_int;
+use std::os::raw::{c_char, c_int};
 
 use crate::sys;
 
@@ -35,14 +35,25 @@ impl Error {
 
     /// Of the call that just failed in this thread with `-errno`.
     fn last(errno: i32) -> Error {
-        // SAFETY: both return texts that end, and that stay until this thread's next failing call.
-        let text = unsafe {
-            CStr::from_ptr(match errno {
-                EAGAIN | ETIMEDOUT => sys::peal_strerror(errno), // answers: they write no sentence
-                _ => sys::peal_last_error(),
-            })
-        };
-        Error::new(errno, &text.to_string_lossy())
+        match errno {
+            // SAFETY: a text that ends, and stays.
+            EAGAIN | ETIMEDOUT => unsafe {
+                Error::of(errno, sys::peal_strerror(errno)) // answers: they write no sentence
+            },
+            _ => Error::told(errno),
+        }
+    }
+
+    /// The same of a call that has written its sentence, whatever the errno.
+    fn told(errno: i32) -> Error {
+        // SAFETY: a text that ends, and stays until this thread's next failing call.
+        unsafe { Error::of(errno, sys::peal_last_error()) }
+    }
+
+    /// # Safety
+    /// A text that ends.
+    unsafe fn of(errno: i32, text: *const c_char) -> Error {
+        Error::new(errno, &CStr::from_ptr(text).to_string_lossy())
     }
 
     /// The errno, positive.
@@ -85,7 +96,16 @@ pub(crate) fn check(rc: c_int) -> Result<c_int> {
     }
 }
 
-/// The same for a 64-bit result.
+/// The same of a call that waits for nobody: `EAGAIN` is a failure there, with a sentence of its own.
+pub(crate) fn check_told(rc: c_int) -> Result<c_int> {
+    if rc < 0 {
+        Err(Error::told(-rc))
+    } else {
+        Ok(rc)
+    }
+}
+
+/// As [`check`], for a 64-bit result.
 #[inline]
 pub(crate) fn check_long(rc: i64) -> Result<u64> {
     u64::try_from(rc).map_err(|_| Error::last(-rc as i32))

@@ -215,6 +215,13 @@ pub struct ArmedProducer<'a, 'c> {
     tx: &'a mut Producer<'c>,
 }
 
+impl ArmedProducer<'_, '_> {
+    /// As [`Producer::peer_fd`]: to sleep for, too.
+    pub fn peer_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.tx.peer_fd()
+    }
+}
+
 impl AsFd for ArmedProducer<'_, '_> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.tx.as_fd()

@@ -148,6 +148,22 @@ extern "C" fn refuse(_: *mut std::os::raw::c_void) -> i32 {
     -13
 }
 
+extern "C" fn run_out(_: *mut std::os::raw::c_void) -> i32 {
+    -11
+}
+
+#[test]
+fn a_start_that_lacks_something_is_no_answer_and_says_why() {
+    // SAFETY: it returns.
+    let command = unsafe { Command::new("true").pre_exec(run_out, std::ptr::null_mut()) };
+    let error = command.spawn_fds(&[]).unwrap_err();
+    assert_eq!(error.errno(), 11);
+    assert!(error.to_string().contains("starting 'true'"), "{error}");
+    let mut channel = Channel::create(&options()).unwrap();
+    let error = channel.spawn(&command).unwrap_err();
+    assert!(error.to_string().contains("starting 'true'"), "{error}");
+}
+
 #[test]
 fn a_command_has_its_environment_limits_and_hook() {
     let shell = |script| {

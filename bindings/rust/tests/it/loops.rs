@@ -74,11 +74,11 @@ fn a_foreign_loop_sleeps_for_data_and_for_the_end() {
             Ok(None) => {}
             Err(error) => break error,
         }
-        let peer = rx.peer_fd().unwrap().as_raw_fd();
         match rx.arm() {
             Ok(Some(armed)) => {
                 slept += 1;
-                sleep(&[armed.as_fd().as_raw_fd(), peer]);
+                let peer = armed.peer_fd().unwrap();
+                sleep(&[armed.as_fd().as_raw_fd(), peer.as_raw_fd()]);
             }
             Ok(None) => {}
             Err(error) => break error,
@@ -103,7 +103,8 @@ fn a_foreign_loop_sleeps_for_room() {
             while let Err(full) = tx.send(&[0; 8000], 0, TRY) {
                 assert_eq!(full.kind(), ErrorKind::WouldBlock);
                 if let Some(armed) = tx.arm(8000).unwrap() {
-                    sleep(&[armed.as_fd().as_raw_fd()]);
+                    let peer = armed.peer_fd().unwrap();
+                    sleep(&[armed.as_fd().as_raw_fd(), peer.as_raw_fd()]);
                 }
             }
         }
