@@ -12,12 +12,12 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include "../codec.h"
 #include "in-process.h"
+#include "inherited.h"
 
 /* One a thread. */
 struct link {
@@ -99,15 +99,6 @@ static void run(unsigned int threads)
 		pthread_join(handles[--started], NULL);
 }
 
-static int number(const char *argument, const char *name)
-{
-	size_t length = strlen(name);
-
-	if (strncmp(argument, name, length) != 0 || argument[length] != '=')
-		return -1;
-	return atoi(argument + length + 1);
-}
-
 int main(int argc, char **argv)
 {
 	int go, done;
@@ -115,8 +106,8 @@ int main(int argc, char **argv)
 
 	if (argc < 5)
 		return fprintf(stderr, "decode-in-process: decode --bench starts it\n"), 2;
-	go = number(argv[argc - 2], IN_PROCESS_GO);
-	done = number(argv[argc - 1], IN_PROCESS_DONE);
+	go = inherited_fd(argv[argc - 2], IN_PROCESS_GO);
+	done = inherited_fd(argv[argc - 1], IN_PROCESS_DONE);
 	names = argv + 2;
 	count = (size_t)argc - 4;
 	while (read(go, &byte, 1) == 1) {

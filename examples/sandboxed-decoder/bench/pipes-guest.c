@@ -6,13 +6,13 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../../sandboxed/cage.h"
 #include "../codec.h"
+#include "inherited.h"
 #include "pipes.h"
 
 struct link {
@@ -100,15 +100,6 @@ void link_stage(struct link *link, size_t size, uint16_t type)
 	link_send(link, size, type);
 }
 
-static int number(const char *argument, const char *name)
-{
-	size_t length = strlen(name);
-
-	if (strncmp(argument, name, length) != 0 || argument[length] != '=')
-		return -1;
-	return atoi(argument + length + 1);
-}
-
 int main(int argc, char **argv)
 {
 	static const int more[] = {SYS_brk,       SYS_mmap,       SYS_munmap, SYS_mremap,
@@ -117,8 +108,8 @@ int main(int argc, char **argv)
 
 	if (argc != 3)
 		return fprintf(stderr, "decode-pipes: decode --bench starts it\n"), 2;
-	link.in = number(argv[1], PIPES_IN);
-	link.out = number(argv[2], PIPES_OUT);
+	link.in = inherited_fd(argv[1], PIPES_IN);
+	link.out = inherited_fd(argv[2], PIPES_OUT);
 	if (cage_enter(CAGE_LIKE_STRICT, more) < 0)
 		return 3;
 	for (;;)
