@@ -199,7 +199,7 @@ PEAL_API PEAL_INLINE int64_t peal_recv(struct peal_consumer *rx, void *buffer, s
  * Costs one membarrier(2). Do not touch the doorbell between arming and sleeping.
  *
  * Return: 0 when armed: sleep; 1 when there is a record, so do not (nothing is armed then); -EPIPE
- * when there is none and the producer is known to be gone.
+ * when there is none and the producer has closed or is known to be gone.
  */
 PEAL_API int peal_arm_data(struct peal_consumer *rx);
 

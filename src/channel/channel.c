@@ -28,10 +28,9 @@ static struct channel_bell *from_bell(struct peal_bell *bell)
 	return (struct channel_bell *)(void *)bell; /* it is the first member */
 }
 
-static bool peer_closed(const struct channel_bell *self)
+static bool bell_is_closed(struct peal_bell *bell)
 {
-	/* Acquire: what the peer committed before closing is seen by the look that follows. */
-	return peal_load_acquire(&self->peer->state) == PEAL_STATE_CLOSED;
+	return peal_load_acquire(&from_bell(bell)->peer->state) == PEAL_STATE_CLOSED;
 }
 
 /* Some 40 µs in which somebody else may free memory. No system call: a guest in a cage may not know
@@ -69,9 +68,6 @@ static int bell_wait(struct peal_bell *bell, uint64_t deadline_ns)
 {
 	struct channel_bell *self = from_bell(bell);
 
-	/* The peer rings after it has set its state, so this look before the sleep misses nothing. */
-	if (peer_closed(self))
-		return -EPIPE;
 	if (!self->is_plain)
 		return peal_doorbell_wait(&self->doorbell, deadline_ns);
 	/* Sooner an error than a wait that outlasts its deadline. */
@@ -105,7 +101,7 @@ static int bell_check(struct peal_bell *bell)
 {
 	struct channel_bell *self = from_bell(bell);
 
-	return peer_closed(self) || peer_died(self) ? -EPIPE : 0;
+	return bell_is_closed(bell) || peer_died(self) ? -EPIPE : 0;
 }
 
 /* --- Setting up and tearing down ------------------------------------------------------------ */
@@ -167,8 +163,11 @@ static void start_ring(struct peal_channel *channel, int ring, uint32_t align, b
 		.spin_cap_ns = channel->spin_cap_ns,
 	};
 
-	channel->bells[ring].bell = (struct peal_bell){
-		.ring = bell_ring, .wait = bell_wait, .drain = bell_drain, .check = bell_check};
+	channel->bells[ring].bell = (struct peal_bell){.ring = bell_ring,
+						       .wait = bell_wait,
+						       .drain = bell_drain,
+						       .is_closed = bell_is_closed,
+						       .check = bell_check};
 	channel->bells[ring].peer = channel->peer.header;
 	channel->bells[ring].is_plain = channel->is_plain;
 	if (is_tx)

@@ -107,13 +107,6 @@ void peal_watch_report(struct peal_watch *watch, struct peal_event *event)
 	__atomic_store_n(&watch->resumed, 0, __ATOMIC_RELEASE);
 }
 
-/* Did it close? It rings after it has said so, but that bell may have been taken by whoever had
- * the endpoint before us. Acquire: what it committed before is seen by the look that follows. */
-static bool peer_closed(const struct peal_watch *watch)
-{
-	return peal_load_acquire(&watch->bell->peer->state) == PEAL_STATE_CLOSED;
-}
-
 /* P7, C5: one barrier for all words. Each peer counts on the kind that it was promised, so if there
  * are both kinds, both are passed. */
 static int heavy(const struct peal_watch *arming)
@@ -135,7 +128,8 @@ static int heavy(const struct peal_watch *arming)
 static void settle(struct peal_watch *watch, bool passed)
 {
 	bool ready = passed && peal_watch_is_ready(watch);
-	bool closed = passed && peer_closed(watch);
+	/* The bell of the closing may have been taken by whoever had the endpoint before us. */
+	bool closed = passed && watch->wake->bell->is_closed(watch->wake->bell);
 
 	if (passed && !ready && !closed) {
 		list_remove(watch, HOT);

@@ -8,6 +8,7 @@
 #ifndef PEAL_RING_BELL_H
 #define PEAL_RING_BELL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct peal_bell {
@@ -22,7 +23,11 @@ struct peal_bell {
 	/* Take the pending bells. 0 or a negative errno; tells nothing else. */
 	int (*drain)(struct peal_bell *bell);
 
-	/* Ask whether the peer is there: 0 or -EPIPE. */
+	/* Has the peer said that it closes? It rings after that, so who looks and then sleeps misses
+	 * nothing. Acquire: what it committed before is seen by the look that follows. */
+	bool (*is_closed)(struct peal_bell *bell);
+
+	/* Ask whether the peer is there, the kernel too: 0 or -EPIPE. */
 	int (*check)(struct peal_bell *bell);
 };
 

@@ -102,14 +102,20 @@ static int producer_gone(struct peal_consumer *rx)
 static int arm_data(struct peal_consumer *rx, uint64_t *header)
 {
 	int rc = peal_wake_arm(&rx->wake, rx->next); /* C4, C5 */
+	bool closed;
 
 	if (rc < 0)
 		return rc;
+	/* The bell of the closing may have been taken by a wait before this one. */
+	closed = rx->wake.bell->is_closed(rx->wake.bell);
 	*header = peal_next_header(rx); /* C6 */
-	if (*header == 0 && !rx->ended)
+	if (*header == 0 && !rx->ended && !closed)
 		return 0;
 	peal_wake_disarm(&rx->wake);
-	return *header == 0 ? peal_next_cold(rx, 0) : 1;
+	if (*header != 0)
+		return 1;
+	rx->ended = 1;
+	return peal_next_cold(rx, 0);
 }
 
 bool peal_consumer_is_ready(const struct peal_consumer *rx)

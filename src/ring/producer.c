@@ -145,15 +145,20 @@ int peal_wake_consumer(struct peal_producer *tx, uint64_t word)
 /* P6…P8 for a record of @span bytes. 0 armed, 1 there is room and nothing is armed, -errno. */
 static int arm_space(struct peal_producer *tx, uint64_t span)
 {
-	int rc = peal_wake_arm(&tx->wake, peal_producer_seen(tx));
+	int rc = peal_wake_arm(&tx->wake, peal_producer_seen(tx)); /* P6, P7 */
+	bool closed;
 
 	if (rc < 0)
 		return rc;
-	rc = reload_head(tx);
-	if (rc == 0 && !has_room(tx, span))
+	/* The bell of the closing may have been taken by a wait before this one. */
+	closed = tx->wake.bell->is_closed(tx->wake.bell);
+	rc = reload_head(tx); /* P8 */
+	if (rc == 0 && !has_room(tx, span) && !closed)
 		return 0;
 	peal_wake_disarm(&tx->wake);
-	return rc < 0 ? rc : 1;
+	if (rc < 0 || has_room(tx, span))
+		return rc < 0 ? rc : 1;
+	return close_ring(tx, EPIPE, "the consumer is gone");
 }
 
 bool peal_producer_is_ready(struct peal_producer *tx, uint64_t span)

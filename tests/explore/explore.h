@@ -91,10 +91,11 @@ struct explore_options {
 	bool copy;            /* peal_send() and peal_recv() */
 	bool loop;            /* foreign event loops: arm, wait, disarm */
 	bool once;            /* PEAL_TRY before each wait */
-	char litmus[16];      /* which program of litmus.c */
-	uint64_t start;       /* the first position */
-	uint64_t limit;       /* states */
-	bool trace;           /* print how it goes wrong */
+	bool timed;      /* a wait that is out of time with its first bell; then a foreign loop */
+	char litmus[16]; /* which program of litmus.c */
+	uint64_t start;  /* the first position */
+	uint64_t limit;  /* states */
+	bool trace;      /* print how it goes wrong */
 };
 
 extern struct explore_options explore_options;

@@ -67,7 +67,8 @@ static void set_number(const char *name, uint64_t value, const char *argument)
 		bool *where;
 	} flags[] = {
 		{"order", &o->calls_order}, {"early", &o->early}, {"copy", &o->copy},
-		{"loop", &o->loop},         {"once", &o->once},   {"trace", &o->trace},
+		{"loop", &o->loop},         {"once", &o->once},   {"timed", &o->timed},
+		{"trace", &o->trace},
 	};
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {

@@ -128,7 +128,12 @@ static int get_room(size_t size, void **payload)
 {
 	int rc;
 
-	if (explore_options.loop)
+	if (explore_options.timed) {
+		rc = peal_reserve_wait(tx, size, payload, DEADLINE);
+		if (rc != -ETIMEDOUT)
+			return rc;
+	}
+	if (explore_options.loop || explore_options.timed)
 		return room_in_a_loop(size, payload);
 	if (explore_options.once) {
 		rc = peal_reserve_wait(tx, size, payload, PEAL_TRY);
@@ -221,7 +226,12 @@ static int get_record(struct peal_record *record)
 {
 	int rc;
 
-	if (explore_options.loop)
+	if (explore_options.timed) {
+		rc = peal_next_wait(rx, record, DEADLINE);
+		if (rc != -ETIMEDOUT)
+			return rc;
+	}
+	if (explore_options.loop || explore_options.timed)
 		return next_in_a_loop(record);
 	if (explore_options.once) {
 		rc = peal_next_wait(rx, record, PEAL_TRY);

@@ -202,6 +202,15 @@ static int bell_drain(struct peal_bell *bell)
 	return (fuzz_byte() & 15) == 15 ? -EBADF : 0;
 }
 
+/* Also once and then no more: it is the peer's word. */
+static bool bell_is_closed(struct peal_bell *bell)
+{
+	if ((fuzz_byte() & 7) != 7)
+		return false;
+	from_bell(bell)->gone = true;
+	return true;
+}
+
 static int bell_check(struct peal_bell *bell)
 {
 	if ((fuzz_byte() & 3) != 3)
@@ -216,6 +225,7 @@ void fuzz_bell_init(struct fuzz_bell *bell, const uint64_t *own_word, struct fuz
 		.bell = {.ring = bell_ring,
 			 .wait = bell_wait,
 			 .drain = bell_drain,
+			 .is_closed = bell_is_closed,
 			 .check = bell_check},
 		.own_word = own_word,
 		.wake = wake,

@@ -81,6 +81,52 @@ static int wait_for_host(void)
 	return peal_next_wait(peal_rx(channel), &record, PEAL_FOREVER) != -EPIPE;
 }
 
+static void sleep_in_a_loop(int bell)
+{
+	struct pollfd polled[2] = {
+		{.fd = bell, .events = POLLIN},
+		{.fd = peal_channel_peer_fd(channel), .events = POLLIN},
+	};
+
+	while (poll(polled, 2, -1) < 0 && errno == EINTR)
+		;
+}
+
+/* wait-briefly MILLISECONDS: for a record that never comes; then in a loop. */
+static int wait_briefly(void)
+{
+	uint64_t deadline = peal_deadline_in_ns(number(2) * 1000000);
+	struct peal_record record;
+	int rc = peal_next_wait(peal_rx(channel), &record, deadline);
+
+	while (rc == -ETIMEDOUT || rc == 0) {
+		if (peal_arm_data(peal_rx(channel)) == 0)
+			sleep_in_a_loop(peal_rx_fd(channel));
+		peal_disarm_data(peal_rx(channel));
+		rc = peal_next(peal_rx(channel), &record);
+	}
+	return rc != -EPIPE;
+}
+
+/* wait-space-briefly MILLISECONDS: for room that never comes; then in a loop. */
+static int wait_for_space_briefly(void)
+{
+	uint64_t deadline = peal_deadline_in_ns(number(2) * 1000000);
+	void *payload;
+	int rc;
+
+	do
+		rc = peal_send(peal_tx(channel), "12345678", 8, 0, deadline);
+	while (rc == 0);
+	while (rc == -ETIMEDOUT || rc == -EAGAIN) {
+		if (peal_arm_space(peal_tx(channel), 8) == 0)
+			sleep_in_a_loop(peal_tx_fd(channel));
+		peal_disarm_space(peal_tx(channel));
+		rc = peal_reserve(peal_tx(channel), 8, &payload);
+	}
+	return rc != -EPIPE;
+}
+
 /* drip COUNT MICROSECONDS: a number, a pause, and so on; then end. */
 static int drip(void)
 {
@@ -272,6 +318,8 @@ int main(int argc, char **argv)
 		{"stall", stall},
 		{"wait", wait_for_host},
 		{"wait-space", wait_for_space},
+		{"wait-briefly", wait_briefly},
+		{"wait-space-briefly", wait_for_space_briefly},
 		{"close", close_early},
 		{"close-unread", close_unread},
 		{"leave-grandchild", leave_grandchild},

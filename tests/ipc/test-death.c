@@ -6,10 +6,12 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -192,6 +194,45 @@ START_TEST(a_host_that_closes_ends_its_guest)
 }
 END_TEST
 
+/*
+ * The guest's wait has a deadline. While it is stopped, the bell of the closing comes and the deadline
+ * passes: it takes the bell, and is out of time. After that no bell will come.
+ */
+static void close_while_it_is_out_of_time(int index, const char *mode)
+{
+	const struct timespec deadline = {.tv_nsec = 150000000};
+	struct pair pair = start(index, mode, "150", "");
+	struct peal_child_status status;
+	struct peal_side_stats guest;
+	siginfo_t info;
+
+	do {
+		sched_yield();
+		peal_channel_stats(pair.channel, NULL, &guest);
+	} while (guest.rx.sleeps + guest.tx.sleeps == 0);
+	assert_ok(peal_child_kill(pair.child, SIGSTOP));
+	ck_assert_int_eq(waitid(P_PID, (id_t)peal_child_pid(pair.child), &info, WSTOPPED), 0);
+	peal_channel_close(pair.channel);
+	nanosleep(&deadline, NULL);
+	assert_ok(peal_child_kill(pair.child, SIGCONT));
+	assert_ok(peal_child_wait(pair.child, PEAL_FOREVER, &status));
+	ck_assert_int_eq(status.state, PEAL_CHILD_EXITED);
+	ck_assert_int_eq(status.value, 0);
+	peal_child_free(pair.child);
+}
+
+START_TEST(a_guest_out_of_time_for_data_still_learns_of_the_closing)
+{
+	close_while_it_is_out_of_time(_i, "wait-briefly");
+}
+END_TEST
+
+START_TEST(a_guest_out_of_time_for_room_still_learns_of_the_closing)
+{
+	close_while_it_is_out_of_time(_i, "wait-space-briefly");
+}
+END_TEST
+
 START_TEST(a_forked_child_can_use_nothing)
 {
 	struct pair pair = start(_i, "echo", "", "");
@@ -224,18 +265,21 @@ END_TEST
 int main(void)
 {
 	return harness_main(
-		"death", (struct harness_case[]){
-				 {a_killed_guest_leaves_what_it_committed, CONFIGS},
-				 {a_waiting_consumer_learns_of_the_death, CONFIGS},
-				 {trying_learns_of_the_death, CONFIGS},
-				 {a_waiting_producer_learns_of_the_death, CONFIGS},
-				 {a_good_bye_is_told_from_a_crash, CONFIGS},
-				 {a_grandchild_with_our_descriptors_hides_nothing, CONFIGS},
-				 {a_foreign_loop_learns_of_the_death, CONFIGS},
-				 {a_guest_that_waits_for_data_learns_that_the_host_died, CONFIGS},
-				 {a_guest_that_waits_for_room_learns_that_the_host_died, CONFIGS},
-				 {a_host_that_closes_ends_its_guest, CONFIGS},
-				 {a_forked_child_can_use_nothing, CONFIGS},
-				 HARNESS_END,
-			 });
+		"death",
+		(struct harness_case[]){
+			{a_killed_guest_leaves_what_it_committed, CONFIGS},
+			{a_waiting_consumer_learns_of_the_death, CONFIGS},
+			{trying_learns_of_the_death, CONFIGS},
+			{a_waiting_producer_learns_of_the_death, CONFIGS},
+			{a_good_bye_is_told_from_a_crash, CONFIGS},
+			{a_grandchild_with_our_descriptors_hides_nothing, CONFIGS},
+			{a_foreign_loop_learns_of_the_death, CONFIGS},
+			{a_guest_that_waits_for_data_learns_that_the_host_died, CONFIGS},
+			{a_guest_that_waits_for_room_learns_that_the_host_died, CONFIGS},
+			{a_host_that_closes_ends_its_guest, CONFIGS},
+			{a_guest_out_of_time_for_data_still_learns_of_the_closing, CONFIGS},
+			{a_guest_out_of_time_for_room_still_learns_of_the_closing, CONFIGS},
+			{a_forked_child_can_use_nothing, CONFIGS},
+			HARNESS_END,
+		});
 }

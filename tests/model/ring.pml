@@ -377,6 +377,9 @@ inline wait_space()
 	sbell = 0;
 #endif
 	HEAVY_P;                                        /* P7 */
+#if defined(CLOSEC) && !defined(M_NO_CLOSED_LOOK)       /* its bell may have been taken: before the look at its head */
+	said = mem[CSTATE];
+#endif
 #ifndef M_NO_RECHECK_P
 	ch = mem[HEAD];                                 /* P8 */
 #endif
@@ -385,10 +388,8 @@ inline wait_space()
 #endif
 	if
 	:: ROOM
-	:: else ->
-#ifdef CLOSEC                   /* asked once, before the block */
-		if :: mem[CSTATE] == 1 -> gone = 1; goto woken :: else fi;
-#endif
+	:: !ROOM && said -> closed = 1
+	:: !ROOM && !said ->
 		if                                      /* P9 */
 		:: HEAR(sbell)
 		:: C_HUNG_UP -> gone = 1
@@ -398,7 +399,6 @@ inline wait_space()
 #endif
 		fi
 	fi;
-woken:
 	leave_space();
 	if
 	:: gone -> ch = mem[HEAD]; closed = !ROOM; gone = 0
@@ -448,7 +448,7 @@ inline choose_length()
 proctype P()
 {
 	byte tail, btail, ch, S, w, last, ln, first, i = 1, j, staged, k;
-	bool closed, gone, by_bell, cancelled;
+	bool closed, gone, by_bell, cancelled, said;
 #ifdef HOISTED_P
 	byte early;
 #endif
@@ -568,7 +568,7 @@ inline release_records()
 proctype C()
 {
 	byte pos, cnt = 1, h, j, w, last, D, ln, held;
-	bool ended, closed, by_bell, cancelled;
+	bool ended, closed, by_bell, cancelled, said;
 #ifdef HOISTED_C
 	byte early;
 #endif
@@ -598,19 +598,23 @@ proctype C()
 			dbell = 0;
 #endif
 			HEAVY_C;                                /* C5 */
+#if defined(CLOSEP) && !defined(M_NO_CLOSED_LOOK) && !defined(M_CLOSED_LOOK_LATE)
+			said = mem[PSTATE];
+#endif
 #ifndef M_NO_RECHECK_C
 			h = mem[pos & (N-1)];                   /* C6 */
 #endif
 #ifdef M_DRAIN_LATE_C
 			if :: h == 0 -> dbell = 0 :: else fi;
 #endif
+#ifdef M_CLOSED_LOOK_LATE
+			said = mem[PSTATE];
+#endif
 			if
 			:: h != 0
-			:: else ->
+			:: h == 0 && said -> closed = 1
+			:: h == 0 && !said ->
 again:
-#ifdef CLOSEP
-				if :: mem[PSTATE] == 1 -> ended = 1; goto woken :: else fi;
-#endif
 				if                              /* C7 */
 				:: HEAR(dbell)
 				:: P_HUNG_UP -> ended = 1
@@ -630,10 +634,10 @@ again:
 				if :: ended -> closed = 1; break :: else fi;
 #endif
 			fi;
-woken:
 			h = 0;
 			leave_data();
-			if :: ended -> HUP_HEAVY :: else fi
+			if :: ended -> HUP_HEAVY :: else fi;
+			if :: closed -> break :: else fi
 		:: h != 0 ->
 			atomic {
 				assert(cnt <= committed);

@@ -55,6 +55,11 @@ static int stub_drain(struct peal_bell *bell)
 	return stub->drain_result;
 }
 
+static bool stub_is_closed(struct peal_bell *bell)
+{
+	return stub_of(bell)->is_closed;
+}
+
 static int stub_check(struct peal_bell *bell)
 {
 	struct stub_bell *stub = stub_of(bell);
@@ -70,6 +75,7 @@ static void stub_init(struct stub_bell *stub, struct ring_fixture *f, const uint
 		.bell = {.ring = stub_ring,
 			 .wait = stub_wait,
 			 .drain = stub_drain,
+			 .is_closed = stub_is_closed,
 			 .check = stub_check},
 		.fixture = f,
 		.own_word = own_word,

@@ -37,6 +37,7 @@ struct stub_bell {
 	int rings, waits, drains, checks;
 
 	int ring_result, wait_result, drain_result, check_result;
+	bool is_closed;
 	void (*on_ring)(struct ring_fixture *f);
 	/* Instead of wait_result; @nth counts from 1. */
 	int (*on_wait)(struct ring_fixture *f, int nth);

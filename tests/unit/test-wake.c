@@ -558,6 +558,48 @@ START_TEST(room_that_a_dead_consumer_made_is_room)
 }
 END_TEST
 
+/* --- A peer that closes ------------------------------------------------------------------------ */
+
+static int close_and_ring(struct ring_fixture *fixture, int nth)
+{
+	(void)nth;
+	fixture->tx_bell.is_closed = fixture->rx_bell.is_closed = true;
+	return 0;
+}
+
+/* A wait takes the bell, but its deadline has passed. The next one must not need another. */
+START_TEST(a_bell_of_closing_that_came_with_the_deadline_is_not_forgotten)
+{
+	struct waiter w = open_waiter(_i);
+
+	w.bell->on_wait = close_and_ring;
+	ck_assert_int_eq(take_one(w.side, 1), -ETIMEDOUT);
+	ck_assert_int_eq(w.bell->drains, 1);
+	assert_fails(arm(w.side), EPIPE, "is gone");
+	ck_assert_uint_eq(*w.word & 1, 0);
+	/* For good, whatever its word says later. */
+	w.bell->is_closed = false;
+	assert_fails(arm(w.side), EPIPE, "is gone");
+	assert_fails(take_one(w.side, PEAL_FOREVER), EPIPE, "is gone");
+	ck_assert_int_eq(w.bell->waits, 1);
+	ring_close(&f);
+}
+END_TEST
+
+START_TEST(what_came_before_the_closing_is_had_first)
+{
+	struct waiter w = open_waiter(_i);
+
+	give_one(w.side);
+	w.bell->is_closed = true;
+	ck_assert_int_eq(arm(w.side), 1);
+	ck_assert_uint_eq(*w.word & 1, 0);
+	assert_ok(take_one(w.side, PEAL_FOREVER));
+	assert_fails(arm(w.side), EPIPE, "is gone");
+	ring_close(&f);
+}
+END_TEST
+
 /* --- A hostile peer ---------------------------------------------------------------------------- */
 
 static int write_false_word(struct ring_fixture *fixture, int nth)
@@ -1008,6 +1050,26 @@ static void write_false_head_on_ring(struct ring_fixture *fixture)
 	fixture->guest_rw.header->head = fixture->tx.tail + fixture->variant.align;
 }
 
+static void release_one_and_close(struct ring_fixture *fixture)
+{
+	release_one_on_ring(fixture);
+	fixture->tx_bell.is_closed = true;
+}
+
+START_TEST(room_that_was_made_before_the_closing_is_room)
+{
+	void *payload;
+
+	open_variant(_i);
+	stage_until_full();
+	f.tx_bell.on_ring = release_one_and_close;
+	ck_assert_int_eq(peal_arm_space(&f.tx, 0), 1);
+	ck_assert_uint_eq(f.host_rw.header->space_wait, 2);
+	assert_ok(peal_reserve(&f.tx, 0, &payload));
+	ring_close(&f);
+}
+END_TEST
+
 START_TEST(room_that_comes_while_arming_keeps_awake)
 {
 	open_variant(_i);
@@ -1198,6 +1260,12 @@ static int event_drain(struct peal_bell *bell)
 		       : -errno;
 }
 
+static bool event_is_closed(struct peal_bell *bell)
+{
+	(void)bell;
+	return false;
+}
+
 static int event_check(struct peal_bell *bell)
 {
 	(void)bell;
@@ -1209,6 +1277,7 @@ static struct event_bell event_bell(int wait_fd, int ring_fd)
 	return (struct event_bell){.bell = {.ring = event_ring,
 					    .wait = event_wait,
 					    .drain = event_drain,
+					    .is_closed = event_is_closed,
 					    .check = event_check},
 				   .wait_fd = wait_fd,
 				   .ring_fd = ring_fd};
@@ -1403,9 +1472,13 @@ int main(void)
 			{trying_delivers_what_a_dead_producer_committed, RING_VARIANTS},
 			{trying_looks_again_after_asking_for_the_peer, RING_VARIANTS},
 			{room_that_a_dead_consumer_made_is_room, RING_VARIANTS},
+			{a_bell_of_closing_that_came_with_the_deadline_is_not_forgotten,
+			 BOTH_SIDES},
+			{what_came_before_the_closing_is_had_first, BOTH_SIDES},
 			{a_false_word_seen_on_waking_breaks_the_ring, BOTH_SIDES},
 			{a_false_head_seen_on_arming_leaves_the_word_even, RING_VARIANTS},
-			{room_that_comes_while_arming_keeps_awake, RING_VARIANTS},
+			{room_that_was_made_before_the_closing_is_room, RING_VARIANTS},
+		{room_that_comes_while_arming_keeps_awake, RING_VARIANTS},
 			{arming_promises_a_bell, BOTH_SIDES},
 			{arming_is_refused_when_there_is_no_need_to_sleep, BOTH_SIDES},
 			{what_ends_a_sleep_is_ready, BOTH_SIDES},
