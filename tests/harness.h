@@ -35,6 +35,15 @@ int harness_main(const char *name, const struct harness_case *cases);
 /* harness_skip() - end this test as skipped: it can see nothing on this machine. Say why. */
 noreturn void harness_skip(const char *why);
 
+/*
+ * harness_mute() - for a forked process that may be killed at any instant: nothing more to Check
+ *
+ * Every assertion writes a message to a file that all processes of the test share. One that is killed
+ * while it writes leaves half a message, and then Check itself dies of it. A failed assertion still
+ * ends the process with status 1, which is for its parent to see.
+ */
+void harness_mute(void);
+
 /* harness_helper() - the path of a program built beside the tests, for exec. Static buffer. */
 char *harness_helper(const char *name);
 
