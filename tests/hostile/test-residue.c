@@ -376,11 +376,10 @@ int main(void)
 		return rc;
 	snprintf(factor, sizeof(factor), "%d", rounds() / 2000 + 1);
 	setenv("CK_TIMEOUT_MULTIPLIER", factor, 0);
-	rc = harness_main(
-		"residue",
-		(struct harness_case[]){{who_is_to_be_killed_tells_check_nothing, 0},
-					{kill_any_of_them_and_nothing_is_left, 0},
-					HARNESS_END});
+	rc = harness_main("residue",
+			  (struct harness_case[]){{who_is_to_be_killed_tells_check_nothing, 0},
+						  {kill_any_of_them_and_nothing_is_left, 0},
+						  HARNESS_END});
 	totals_print("residue: %llu hosts or guests killed, %llu records before, %.1f GiB of rings "
 		     "given back\n",
 		     totals->rounds, totals->innocent_records, (double)totals->values / (1 << 30));

@@ -1478,7 +1478,7 @@ int main(void)
 			{a_false_word_seen_on_waking_breaks_the_ring, BOTH_SIDES},
 			{a_false_head_seen_on_arming_leaves_the_word_even, RING_VARIANTS},
 			{room_that_was_made_before_the_closing_is_room, RING_VARIANTS},
-		{room_that_comes_while_arming_keeps_awake, RING_VARIANTS},
+			{room_that_comes_while_arming_keeps_awake, RING_VARIANTS},
 			{arming_promises_a_bell, BOTH_SIDES},
 			{arming_is_refused_when_there_is_no_need_to_sleep, BOTH_SIDES},
 			{what_ends_a_sleep_is_ready, BOTH_SIDES},
