@@ -6,16 +6,17 @@ Words that the peer reads are stored by one machine instruction: a memoryview of
 8 aligned bytes. CPython keeps the order of its stores, and so do the processors with total store
 order (x86); on others the releases would need instructions that Python has not.
 """
+import contextlib
 import ctypes
 import fcntl
 import mmap
 import os
 import select
-import socket
 import struct
 import sys
 
 PAGE, VALID, ONES = 4096, 1 << 63, (1 << 64) - 1
+BELL = struct.pack('<Q', 1)  # an eventfd counts it as one, a socket takes it as some bytes
 # In words of 8 bytes.
 FLAGS, STATE, TAIL, SPACE_WAIT, HEAD, DATA_WAIT = 3, 11, 16, 32, 48, 64
 SHRINK_GROW, WRITER, WRITE = 2 | 4, 16 | 1, 8
@@ -37,17 +38,16 @@ class Segment:
         want, refused = (SHRINK_GROW | WRITER, 0) if role == 1 else (SHRINK_GROW, WRITER | WRITE)
         if seals & want != want or seals & refused:
             raise Broken(f'segment {fd} has the seals {seals:#x}')
-        (magic, version, page, self.flags, self.promises, size, offset, capacity, self.align, which,
-         self.channel) = struct.unpack('<8sIIQQQQQII16s', os.pread(fd, 80, 0))
+        (magic, version, page, self.flags, self.promises, size, offset, self.capacity, self.align,
+         which, self.channel) = struct.unpack('<8sIIQQQQQII16s', os.pread(fd, 80, 0))
         if magic != b'PEALSEG1' or version != 1 or self.flags & ~1 or which != role:
             raise Broken(f'segment {fd} is not of this version, or not of role {role}')
-        if (capacity and (capacity & (capacity - 1) or not PAGE <= capacity <= 1 << 40)
+        if (self.capacity & (self.capacity - 1) or not PAGE <= self.capacity <= 1 << 40
                 or self.align not in (8, 64) or page != PAGE or offset != PAGE
-                or size != PAGE + capacity or os.fstat(fd).st_size != size):
-            raise Broken(f'segment {fd} has an impossible geometry')
-        self.capacity = capacity
+                or size != PAGE + self.capacity or os.fstat(fd).st_size != size):
+            raise Broken(f'segment {fd} has an impossible geometry, or no ring')
         access = mmap.PROT_READ | (mmap.PROT_WRITE if role == 2 else 0)
-        self.bytes = memoryview(mmap.mmap(fd, size, mmap.MAP_SHARED, access))
+        self.bytes = memoryview(mmap.mmap(fd, size, prot=access))
         self.words = self.bytes.cast('Q')
         if role == 2:
             fcntl.fcntl(fd, fcntl.F_ADD_SEALS, WRITER)
@@ -66,13 +66,12 @@ class Segment:
 
 
 class End:
-    """One end of one ring. OWN is where this process writes its word, LOOK where the peer has its own."""
+    """One end of one ring. OWN_WORD is where this process says that it sleeps, PEER_WORD where the host does."""
 
     def __init__(self, channel, data, own_word, peer_word, fds):
         self.channel, self.data, self.own_word, self.peer_word = channel, data, own_word, peer_word
         self.asleep = self.rung = self.at = self.seen = 0
         self.wait_fd, self.ring_fd = fds[0], fds[-1]
-        self.socket = socket.socket(fileno=fds[0]) if len(fds) == 1 else None
 
     def tell(self):
         """LIGHT barrier, then the bell, if the peer sleeps and was not rung yet."""
@@ -84,55 +83,37 @@ class End:
             self.rung = word
 
     def ring(self):
-        try:
-            if self.socket:
-                self.socket.send(b'!', socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
-            else:
-                os.write(self.ring_fd, struct.pack('<Q', 1))
-        except BlockingIOError:
-            pass  # full: the peer wakes up anyway
-        except (BrokenPipeError, ConnectionResetError):
-            raise EOFError from None
-
-    def sleep(self, look):
-        """Until look() has something; EOFError when the host is gone and there is nothing."""
-        while True:
-            self.asleep = (self.asleep + 1) | 1
-            self.channel.guest.words[self.own_word] = self.asleep
-            membarrier(HEAVY)
-            found = look()
-            gone = rung = False
-            if not found:
-                gone = self.channel.host.words[STATE] == 3
-                if not gone:
-                    gone, rung = self.block()
-            self.asleep = (self.asleep + 1) & ~1 & ONES
-            self.channel.guest.words[self.own_word] = self.asleep
-            if rung:
-                gone |= self.drain()
-            membarrier(HEAVY)
-            found = found or look()
-            if found:
-                return found
-            if gone:
-                raise EOFError
-
-    def block(self):
-        poll = select.poll()
-        poll.register(self.wait_fd, select.POLLIN)
-        if self.channel.pidfd >= 0:
-            poll.register(self.channel.pidfd, select.POLLIN)
-        events = dict(poll.poll())
-        return self.channel.pidfd in events, self.wait_fd in events
+        """ConnectionError when the host is gone."""
+        with contextlib.suppress(BlockingIOError):  # full: the peer wakes up anyway
+            os.write(self.ring_fd, BELL)
 
     def drain(self):
         try:
-            return (self.socket.recv(512, socket.MSG_DONTWAIT) if self.socket
-                    else os.read(self.wait_fd, 8)) == b''
-        except BlockingIOError:
-            return False
+            return os.read(self.wait_fd, 512) == b''
         except ConnectionResetError:
             return True
+
+    def mark(self, word):
+        self.asleep = self.channel.guest.words[self.own_word] = word & ONES
+
+    def sleep(self, look):
+        """Until look() has something; ConnectionError when the host is gone and there is nothing."""
+        while True:
+            self.mark((self.asleep + 1) | 1)
+            membarrier(HEAVY)
+            gone, rung = self.channel.host.words[STATE] == 3, False
+            found = look()
+            if not found and not gone:
+                ready = select.select([self.wait_fd, *self.channel.pidfd], [], [])[0]
+                gone, rung = ready != [self.wait_fd], self.wait_fd in ready
+            self.mark((self.asleep + 1) & ~1)
+            if rung:
+                gone |= self.drain()
+            membarrier(HEAVY)
+            if found := found or look():
+                return found
+            if gone:
+                raise ConnectionResetError('the host is gone')
 
 
 class Consumer(End):
@@ -162,14 +143,13 @@ class Producer(End):
         return (self.at - head & ONES) + span <= self.data.capacity - self.data.align
 
     def send(self, kind, payload):
-        span, place = self.data.span(len(payload)), 0
+        size, span = len(payload), self.data.span(len(payload))
         if not self.has_room(span):
             self.sleep(lambda: self.has_room(span))
-        for piece in self.data.pieces(self.at + self.data.align, len(payload)):
-            piece[:] = payload[place:place + len(piece)]
-            place += len(piece)
+        for piece in self.data.pieces(self.at + self.data.align, size):
+            piece[:], payload = payload[:len(piece)], payload[len(piece):]
         self.data.words[self.data.word(self.at + span)] = 0
-        self.data.words[self.data.word(self.at)] = VALID | kind << 32 | len(payload)
+        self.data.words[self.data.word(self.at)] = VALID | kind << 32 | size
         self.at = self.at + span & ONES
         self.channel.guest.words[TAIL] = self.at
         self.tell()
@@ -183,14 +163,15 @@ class Channel:
             if name in fds:
                 fds[name].append(int(number))
                 os.set_inheritable(int(number), False)
-        bells, self.pidfd = fds['--doorbell-fd'], (fds['--host-pidfd'] or [-1])[0]
+                os.set_blocking(int(number), False)
+        bells, self.pidfd = fds['--doorbell-fd'], fds['--host-pidfd']
         self.host = Segment(fds['--segment-fd'][0], 1)
         self.guest = Segment(fds['--segment-fd'][1], 2)
         each = 2 if self.host.flags & 1 else 1
         if (self.host.channel, self.host.align, self.host.flags) != (
                 self.guest.channel, self.guest.align, self.guest.flags):
             raise Broken('the segments are of two channels')
-        if len(bells) != each * 2 or not self.host.capacity or not self.guest.capacity:
+        if len(bells) != each * 2:
             raise Broken('this guest expects a ring each way')
         if membarrier(REGISTER) < 0:
             raise Broken('no membarrier here, and Python has no other fence')
@@ -198,28 +179,19 @@ class Channel:
         self.rx = Consumer(self, self.host, DATA_WAIT, SPACE_WAIT, bells[:each][::-1])
         self.tx = Producer(self, self.guest, SPACE_WAIT, DATA_WAIT, bells[each:])
         self.guest.bytes[80:84] = struct.pack('<I', os.getpid())
-        self.guest.words[FLAGS] = 1
-        self.guest.words[STATE] = 1
+        self.guest.words[FLAGS] = self.guest.words[STATE] = 1  # from left to right
         self.rx.ring()
 
     def close(self):
         self.guest.words[STATE] = 3
-        for end in (self.rx, self.tx):
-            try:
+        for end in self.rx, self.tx:
+            with contextlib.suppress(ConnectionError):
                 end.ring()
-            except EOFError:
-                pass
-
-
-def main():
-    channel = Channel(sys.argv)
-    try:
-        while True:
-            kind, payload = channel.rx.receive()
-            channel.tx.send(kind, payload)
-    except EOFError:
-        channel.close()
 
 
 if __name__ == '__main__':
-    main()
+    channel = Channel(sys.argv)
+    with contextlib.suppress(ConnectionError):
+        while True:
+            channel.tx.send(*channel.rx.receive())
+    channel.close()
