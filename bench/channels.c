@@ -48,7 +48,7 @@ struct party {
 
 static int fail(const char *what, int rc)
 {
-	fprintf(stderr, "%s: %s\n", what, peal_last_error());
+	fprintf(stderr, "%s: %s\n", what, rc == -ETIMEDOUT ? peal_strerror(rc) : peal_last_error());
 	return rc;
 }
 

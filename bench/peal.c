@@ -154,7 +154,8 @@ static int32_t spin_of(const struct bench_run *run)
 
 static int fail(struct bench_side *side, int rc)
 {
-	snprintf(side->error, sizeof(side->error), "%s", peal_last_error());
+	snprintf(side->error, sizeof(side->error), "%s",
+		 rc == -ETIMEDOUT ? peal_strerror(rc) : peal_last_error());
 	return rc;
 }
 

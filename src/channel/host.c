@@ -305,7 +305,7 @@ int peal_channel_wait_ready(struct peal_channel *channel, uint64_t deadline_ns)
 		if (waited == -EPIPE)
 			return peal_fail(EPIPE, "the guest ended before it attached");
 		if (waited < 0)
-			return peal_fail(-waited, "the guest has not attached yet");
+			return waited;
 		waited = peal_doorbell_wait(doorbell, deadline_ns);
 		if (waited != 0)
 			continue;
