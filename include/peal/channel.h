@@ -178,7 +178,8 @@ PEAL_API int peal_channel_watch(struct peal_channel *channel, int pidfd);
  * peal_channel_wait_ready() - as peal_child_wait_ready(), for a guest that was not spawned
  *
  * Until one of the two has returned 0, the host's publications cost a fence each. Neither may be
- * called while another thread uses the producer or the consumer.
+ * called while another thread uses the producer or the consumer, or while one of them is armed in a
+ * foreign loop: the bells on which they wait are taken.
  */
 PEAL_API int peal_channel_wait_ready(struct peal_channel *channel, uint64_t deadline_ns);
 
@@ -215,7 +216,8 @@ PEAL_API int peal_attach_args(struct peal_channel **channel, int *argc, char **a
  *
  * Return: 0; -EINVAL for descriptors that are not what they should be; -EPERM for a host segment
  * that is not sealed; -EBUSY when another guest has attached; -EPROTONOSUPPORT for another layout
- * version or unknown features (the host is told); -ENOMEM, -EMFILE.
+ * version or unknown features (the host is told); -ENOMEM, -EMFILE; -ENOBUFS, -ENOMEM also when the
+ * host can not be woken to hear of it. A host that is gone is told by the first wait.
  */
 PEAL_API int peal_attach_fds(struct peal_channel **channel, const struct peal_guest_fds *fds,
 			     const struct peal_attach_options *options);

@@ -144,10 +144,12 @@ static int map_segments(struct peal_channel *channel, const struct peal_guest_fd
 	return rc;
 }
 
-/* From here on the host may rely on all that the header says. */
-static void announce(struct peal_channel *channel)
+/* From here on the host may rely on all that the header says. 0, or a negative errno of the bell. */
+static int announce(struct peal_channel *channel)
 {
 	struct peal_segment_header *header = channel->own.header;
+	struct peal_bell *bell = &channel->bells[peal_channel_ready_ring(channel)].bell;
+	int rc;
 
 	header->writer_pid = (uint32_t)getpid();
 	peal_store_relaxed(&header->compatible_flags,
@@ -155,7 +157,9 @@ static void announce(struct peal_channel *channel)
 	peal_store_release(&header->state, PEAL_STATE_ATTACHED);
 	/* The one that peal_channel_wait_ready() waits on. A host that sleeps at the other ring waits for
 	 * a record or for space, and would wake for nothing. */
-	peal_doorbell_signal(&channel->bells[peal_channel_ready_ring(channel)].doorbell);
+	rc = bell->ring(bell);
+	/* That the host is gone is for the first wait to tell. */
+	return rc == -EPIPE ? 0 : rc;
 }
 
 static int make_plain(struct peal_channel *channel)
@@ -220,8 +224,7 @@ static int attach(struct peal_channel *channel, const struct peal_guest_fds *fds
 	channel->is_plain = strict;
 	peal_channel_start(channel, host.record_align,
 			   host.compatible_flags & PEAL_COMPATIBLE_MEMBARRIER);
-	announce(channel);
-	return 0;
+	return announce(channel);
 }
 
 /* Undo a failed attach() without closing what is still the caller's. */
@@ -232,6 +235,7 @@ static void abandon(struct peal_channel *channel)
 		channel->bells[ring].doorbell.signal_fd = -1;
 	}
 	peal_segment_unmap(&channel->own);
+	channel->is_plain = false;
 	peal_channel_close(channel);
 }
 

@@ -36,18 +36,26 @@ void pair_kill(struct pair *pair)
 	pair->child = peal_child_free(pair->child);
 }
 
+struct peal_guest_fds pair_copy_fds(const struct peal_guest_fds *fds)
+{
+	struct peal_guest_fds copy = *fds;
+
+	copy.host_segment = fcntl(fds->host_segment, F_DUPFD_CLOEXEC, 3);
+	copy.guest_segment = fcntl(fds->guest_segment, F_DUPFD_CLOEXEC, 3);
+	copy.host_pidfd = fcntl(fds->host_pidfd, F_DUPFD_CLOEXEC, 3);
+	for (unsigned int i = 0; i < fds->doorbell_count; i++)
+		copy.doorbells[i] = fcntl(fds->doorbells[i], F_DUPFD_CLOEXEC, 3);
+	return copy;
+}
+
 struct peal_channel *pair_attach_here(struct peal_channel *host)
 {
-	struct peal_guest_fds fds;
+	struct peal_guest_fds fds, copy;
 	struct peal_channel *guest;
 
 	assert_ok(peal_channel_guest_fds(host, &fds));
-	fds.host_segment = fcntl(fds.host_segment, F_DUPFD_CLOEXEC, 3);
-	fds.guest_segment = fcntl(fds.guest_segment, F_DUPFD_CLOEXEC, 3);
-	fds.host_pidfd = fcntl(fds.host_pidfd, F_DUPFD_CLOEXEC, 3);
-	for (unsigned int i = 0; i < fds.doorbell_count; i++)
-		fds.doorbells[i] = fcntl(fds.doorbells[i], F_DUPFD_CLOEXEC, 3);
-	assert_ok(peal_attach_fds(&guest, &fds, NULL));
+	copy = pair_copy_fds(&fds);
+	assert_ok(peal_attach_fds(&guest, &copy, NULL));
 	peal_channel_close_guest_end(host);
 	assert_ok(peal_channel_wait_ready(host, PEAL_FOREVER));
 	return guest;

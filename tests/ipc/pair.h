@@ -22,6 +22,9 @@ void pair_finish(struct pair *pair);
 /* Close and kill, whatever the guest does. */
 void pair_kill(struct pair *pair);
 
+/* The same descriptors once more, for a guest in this process. */
+struct peal_guest_fds pair_copy_fds(const struct peal_guest_fds *fds);
+
 /* The guest's end of @host, in this very process: for what must not depend on who runs when, and for
  * race detectors. */
 struct peal_channel *pair_attach_here(struct peal_channel *host);

@@ -39,19 +39,6 @@ static struct peal_child *spawn(struct peal_channel *channel, const char *mode, 
 	return child;
 }
 
-/* The same descriptors once more, for a guest in the same process. */
-static struct peal_guest_fds copy_fds(const struct peal_guest_fds *fds)
-{
-	struct peal_guest_fds copy = *fds;
-
-	copy.host_segment = fcntl(fds->host_segment, F_DUPFD_CLOEXEC, 3);
-	copy.guest_segment = fcntl(fds->guest_segment, F_DUPFD_CLOEXEC, 3);
-	copy.host_pidfd = fcntl(fds->host_pidfd, F_DUPFD_CLOEXEC, 3);
-	for (unsigned int i = 0; i < fds->doorbell_count; i++)
-		copy.doorbells[i] = fcntl(fds->doorbells[i], F_DUPFD_CLOEXEC, 3);
-	return copy;
-}
-
 static void close_fds(const struct peal_guest_fds *fds)
 {
 	/* Each must still be open: a failed attach took none. */
@@ -321,7 +308,7 @@ START_TEST(a_guest_that_attaches_rings_only_where_the_host_waits_for_it)
 	struct peal_guest_fds fds, copy;
 
 	assert_ok(peal_channel_guest_fds(host, &fds));
-	copy = copy_fds(&fds);
+	copy = pair_copy_fds(&fds);
 	assert_ok(peal_attach_fds(&guest, &copy, NULL));
 	ck_assert(is_rung(peal_tx_fd(host)));
 	ck_assert_msg(!is_rung(peal_rx_fd(host)), "who waits for a record is woken for nothing");
@@ -336,8 +323,8 @@ START_TEST(a_second_guest_is_refused)
 	struct peal_guest_fds fds, first, again;
 
 	assert_ok(peal_channel_guest_fds(host, &fds));
-	first = copy_fds(&fds);
-	again = copy_fds(&fds);
+	first = pair_copy_fds(&fds);
+	again = pair_copy_fds(&fds);
 	assert_ok(peal_attach_fds(&guest, &first, NULL));
 	assert_fails(peal_attach_fds(&second, &again, NULL), EBUSY, "has its writer already");
 	ck_assert_ptr_null(second);
@@ -355,7 +342,7 @@ static void refused(struct peal_channel *host, void (*spoil)(struct peal_guest_f
 	struct peal_guest_fds fds, mine, spoilt;
 
 	assert_ok(peal_channel_guest_fds(host, &fds));
-	mine = copy_fds(&fds);
+	mine = pair_copy_fds(&fds);
 	spoilt = mine;
 	spoil(&spoilt);
 	assert_fails(peal_attach_fds(&guest, &spoilt, NULL), error, words);
@@ -423,7 +410,7 @@ START_TEST(descriptors_in_the_wrong_place_are_refused)
 		refused(host, pidfd_missing, EINVAL, "needs --host-pidfd");
 	/* None of that did the channel any harm. */
 	assert_ok(peal_channel_guest_fds(host, &fds));
-	mine = copy_fds(&fds);
+	mine = pair_copy_fds(&fds);
 	assert_ok(peal_attach_fds(&guest, &mine, NULL));
 	peal_channel_close(guest);
 	peal_channel_close(host);
@@ -452,7 +439,7 @@ START_TEST(another_layout_version_is_named_on_both_sides)
 	struct peal_guest_fds fds, mine;
 
 	assert_ok(peal_channel_guest_fds(host, &fds));
-	mine = copy_fds(&fds);
+	mine = pair_copy_fds(&fds);
 	/* As a host of version 7 would have made it … */
 	ck_assert_int_eq(pwrite(mine.guest_segment, &version, sizeof(version),
 				offsetof(struct peal_segment_header, version)),
@@ -517,6 +504,8 @@ START_TEST(a_flood_does_not_hide_the_deadline)
 	}
 	ck_assert_int_eq(peal_channel_wait_ready(host, peal_deadline_in_ns(20000000)), -ETIMEDOUT);
 	ck_assert_int_eq(peal_channel_wait_ready(host, PEAL_TRY), -EAGAIN);
+	/* Answers, not failures: they leave what a failure has said. */
+	ck_assert_str_eq(peal_last_error(), "");
 	kill(flooder, SIGKILL);
 	ck_assert_int_eq(waitpid(flooder, NULL, 0), flooder);
 	peal_channel_close(host);

@@ -29,7 +29,7 @@
 
 static struct fake {
 	int error, times;
-} fake_send, fake_recv;
+} fake_send, fake_write, fake_recv;
 static int fake_processors;            /* 0: the real number */
 static struct peal_channel **to_close; /* in the next ppoll */
 
@@ -45,6 +45,11 @@ static bool is_faked(struct fake *fake)
 ssize_t send(int fd, const void *data, size_t size, int flags)
 {
 	return is_faked(&fake_send) ? -1 : sendto(fd, data, size, flags, NULL, 0);
+}
+
+ssize_t write(int fd, const void *data, size_t size)
+{
+	return is_faked(&fake_write) ? -1 : syscall(SYS_write, fd, data, size);
 }
 
 ssize_t recv(int fd, void *data, size_t size, int flags)
@@ -245,6 +250,61 @@ START_TEST(a_bell_for_which_there_is_no_memory_is_tried_again)
 }
 END_TEST
 
+/* The host may sleep until it hears that the guest is there. */
+START_TEST(the_bell_of_attaching_is_tried_again_too)
+{
+	struct peal_channel *host = make(config(2, 4096, 4096)), *guest;
+	struct peal_guest_fds fds;
+
+	assert_ok(peal_channel_guest_fds(host, &fds));
+	fds = pair_copy_fds(&fds);
+	fake_send = (struct fake){.error = ENOBUFS, .times = 3};
+	assert_ok(peal_attach_fds(&guest, &fds, NULL));
+	ck_assert_int_eq(fake_send.times, 0);
+	ck_assert_int_eq(peal_doorbell_pending(&host->bells[TO_GUEST].doorbell), 1);
+	peal_channel_close(guest);
+	peal_channel_close(host);
+}
+END_TEST
+
+START_TEST(a_host_that_is_gone_is_told_by_the_first_wait)
+{
+	struct peal_channel *host = make(config(_i, 4096, 4096)), *guest;
+	struct peal_record record;
+	struct peal_guest_fds fds;
+
+	assert_ok(peal_channel_guest_fds(host, &fds));
+	fds = pair_copy_fds(&fds);
+	peal_channel_close(host);
+	assert_ok(peal_attach_fds(&guest, &fds, NULL));
+	ck_assert_int_eq(peal_next_wait(peal_rx(guest), &record, PEAL_FOREVER), -EPIPE);
+	peal_channel_close(guest);
+}
+END_TEST
+
+START_TEST(attaching_without_a_bell_fails)
+{
+	struct peal_channel *host = make(config(2, 4096, 4096)), *guest = NULL;
+	struct peal_attach_options options = {.size = sizeof(options),
+					      .flags = _i ? PEAL_CHANNEL_STRICT : 0};
+	struct peal_guest_fds fds;
+
+	assert_ok(peal_channel_guest_fds(host, &fds));
+	fds = pair_copy_fds(&fds);
+	fake_send = fake_write = (struct fake){.error = ENOBUFS, .times = -1};
+	assert_fails(peal_attach_fds(&guest, &fds, &options), ENOBUFS, "ringing");
+	fake_send.times = fake_write.times = 0;
+	ck_assert_ptr_null(guest);
+	/* They are the caller's still. */
+	ck_assert_int_eq(close(fds.host_segment), 0);
+	ck_assert_int_eq(close(fds.guest_segment), 0);
+	ck_assert_int_eq(close(fds.host_pidfd), 0);
+	for (unsigned int i = 0; i < fds.doorbell_count; i++)
+		ck_assert_int_eq(close(fds.doorbells[i]), 0);
+	peal_channel_close(host);
+}
+END_TEST
+
 START_TEST(a_bell_that_can_not_be_rung_is_an_error_in_the_end)
 {
 	struct peal_channel *host = make(config(2, 4096, 4096)), *guest = pair_attach_here(host);
@@ -415,6 +475,9 @@ int main(void)
 				    {the_longest_spin_is_what_was_asked_for, 0},
 				    {with_one_processor_nobody_spins, 0},
 				    {a_bell_for_which_there_is_no_memory_is_tried_again, 2},
+				    {the_bell_of_attaching_is_tried_again_too, 0},
+				    {a_host_that_is_gone_is_told_by_the_first_wait, 2},
+				    {attaching_without_a_bell_fails, 2},
 				    {a_bell_that_can_not_be_rung_is_an_error_in_the_end, 0},
 				    {a_bell_that_can_not_be_drained_is_an_error, 0},
 				    {a_consumer_that_no_longer_listens_is_gone, 0},
