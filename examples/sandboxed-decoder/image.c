@@ -80,7 +80,8 @@ static enum verdict name_output(struct image *image)
 	char self[64], name[NAME_MAX + 1];
 
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", image->fd);
-	snprintf(name, sizeof(name), "%s.ppm", basename(image->file->name));
+	/* A name that is too long loses its end, not what it is. */
+	snprintf(name, sizeof(name), "%.*s.ppm", NAME_MAX - 4, basename(image->file->name));
 	if (linkat(AT_FDCWD, self, image->options->directory, name, AT_SYMLINK_FOLLOW) < 0)
 		return judge(image->file, UNREAD, "%s: %s", name, strerror(errno));
 	return UNKNOWN;

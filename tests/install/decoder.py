@@ -129,6 +129,14 @@ def images_are_written_whole_or_not_at_all():
 
 
 @case
+def the_longest_name_gives_an_image_all_the_same():
+    directory = output_directory('long')
+    picture = pictures.make_png('l' * 251 + '.png', 20, 20)
+    decode('--output', directory, files=[put(picture)])
+    assert os.listdir(directory) == ['l' * 251 + '.ppm']
+
+
+@case
 def a_full_disk_costs_the_image_and_nothing_else():
     directory = output_directory('full')
     large, small = pictures.large_png('huge.png', 2000, 1000), pictures.make_png('tiny.png', 20, 20)
