@@ -165,8 +165,7 @@ class Channel:
                 os.set_inheritable(int(number), False)
                 os.set_blocking(int(number), False)
         bells, self.pidfd = fds['--doorbell-fd'], fds['--host-pidfd']
-        self.host = Segment(fds['--segment-fd'][0], 1)
-        self.guest = Segment(fds['--segment-fd'][1], 2)
+        self.host, self.guest = Segment(fds['--segment-fd'][0], 1), Segment(fds['--segment-fd'][1], 2)
         each = 2 if self.host.flags & 1 else 1
         if (self.host.channel, self.host.align, self.host.flags) != (
                 self.guest.channel, self.guest.align, self.guest.flags):
@@ -184,6 +183,7 @@ class Channel:
 
     def close(self):
         self.guest.words[STATE] = 3
+        membarrier(HEAVY)
         for end in self.rx, self.tx:
             with contextlib.suppress(ConnectionError):
                 end.ring()

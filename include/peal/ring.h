@@ -216,7 +216,8 @@ PEAL_API int peal_disarm_data(struct peal_consumer *rx);
  * peal_arm_space() - the same for a producer that waits for room
  * @size: the payload that it wants to reserve; a reservation that stands is given up
  *
- * Return: 0 when armed; 1 when there is room already; -EMSGSIZE, -EPIPE as peal_reserve().
+ * Return: 0 when armed; 1 when there is room already; -EMSGSIZE as peal_reserve(); -EPIPE when there is
+ * none and the consumer has closed or is known to be gone.
  */
 PEAL_API int peal_arm_space(struct peal_producer *tx, size_t size);
 

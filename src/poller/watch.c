@@ -127,9 +127,9 @@ static int heavy(const struct peal_watch *arming)
 /* P8, C6: the last look; but nobody is armed whose barrier was not passed. */
 static void settle(struct peal_watch *watch, bool passed)
 {
-	bool ready = passed && peal_watch_is_ready(watch);
 	/* The bell of the closing may have been taken by whoever had the endpoint before us. */
 	bool closed = passed && watch->wake->bell->is_closed(watch->wake->bell);
+	bool ready = passed && peal_watch_is_ready(watch);
 
 	if (passed && !ready && !closed) {
 		list_remove(watch, HOT);

@@ -88,7 +88,7 @@ impl<'c> Consumer<'c> {
     /// taken.
     ///
     /// # Errors
-    /// `BrokenPipe` when there is no record and the producer is known to be gone.
+    /// `BrokenPipe` when there is no record and the producer has closed or is known to be gone.
     pub fn arm(&mut self) -> Result<Option<ArmedConsumer<'_, 'c>>> {
         // SAFETY: a consumer that lives.
         let found = check(unsafe { sys::peal_arm_data(self.as_raw()) })?;
