@@ -50,6 +50,18 @@ char *harness_helper(const char *name);
 /* harness_temporary() - a template of that name for mkdtemp() and the like, in $TMPDIR. Static buffer. */
 char *harness_temporary(const char *name);
 
+/* Is this under AddressSanitizer? GCC's name for it, and Clang's way of saying so. */
+#if defined(__SANITIZE_ADDRESS__)
+#	define HARNESS_ASAN 1
+#elif defined(__has_feature)
+#	if __has_feature(address_sanitizer)
+#		define HARNESS_ASAN 1
+#	endif
+#endif
+#ifndef HARNESS_ASAN
+#	define HARNESS_ASAN 0
+#endif
+
 #define assert_ok(call)                                                                            \
 	do {                                                                                       \
 		long rc_ = (long)(call);                                                           \

@@ -1088,18 +1088,6 @@ START_TEST(both_threads_of_an_end_may_find_the_peer_dead)
 }
 END_TEST
 
-/* GCC's name and Clang's way of saying that AddressSanitizer is on. */
-#if defined(__SANITIZE_ADDRESS__)
-#	define WITH_ASAN true
-#elif defined(__has_feature)
-#	if __has_feature(address_sanitizer)
-#		define WITH_ASAN true
-#	endif
-#endif
-#ifndef WITH_ASAN
-#	define WITH_ASAN false
-#endif
-
 static void *wait_for_ever(void *arg)
 {
 	return (void *)(intptr_t)peal_doorbell_wait(arg, PEAL_FOREVER);
@@ -1111,7 +1099,7 @@ START_TEST(a_wait_is_a_cancellation_point_and_leaves_the_end_usable)
 	pthread_t waiter;
 	void *result;
 
-	if (WITH_ASAN)
+	if (HARNESS_ASAN)
 		harness_skip("AddressSanitizer trips over the unwinding of a cancelled thread");
 	make_ends(_i, &a, &b);
 	ck_assert_int_eq(pthread_create(&waiter, NULL, wait_for_ever, &a), 0);
