@@ -243,7 +243,30 @@ channel.rx.next()
 """
 
 
+def what_spawning_says_without_room_for_a_process():
+    """Of a user who may have none: root may have as many as it likes."""
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+    if os.getuid() == 0:
+        os.setresuid(65534, 65534, 65534)
+    with peal.Channel(to_guest=4096) as channel:
+        try:
+            channel.spawn(['true'])
+        except BlockingIOError as error:
+            return str(error)
+
+
 class Processes(unittest.TestCase):
+    def test_no_room_for_a_process_has_a_sentence_of_its_own(self):
+        out, into = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.write(into, str(what_spawning_says_without_room_for_a_process()).encode())
+            os._exit(0)
+        os.close(into)
+        with os.fdopen(out) as text:
+            self.assertIn("starting 'true': clone", text.read())
+        self.assertEqual(os.waitpid(pid, 0)[1], 0)
+
     def test_a_guest_whose_host_is_killed_ends_in_good_order(self):
         with subprocess.Popen([sys.executable, '-c', HOST, *PYTHON_GUEST], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True) as host:

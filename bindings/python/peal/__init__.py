@@ -126,7 +126,8 @@ class Channel:
                       for key, value in rlimits.items()]
             options.rlimits = (c.Rlimit * len(limits))(*limits)
             options.rlimit_count = len(limits)
-        check(lib.peal_spawn(byref(pointer), self._open(), c.words(command), byref(options)))
+        # -EAGAIN of clone(2) is a failure, and the library has a sentence for it.
+        check(lib.peal_spawn(byref(pointer), self._open(), c.words(command), byref(options)), answers=())
         child = Child(pointer.value)
         try:
             self._wait_ready(pointer, timeout)

@@ -100,12 +100,12 @@ def _load():
 lib = _load()
 
 
-def check(rc):
+def check(rc, answers=AGAIN):
     """A negative errno becomes the OSError of its kind: BrokenPipeError, TimeoutError, …"""
     if rc >= 0:
         return rc
     text = lib.peal_strerror(rc).decode()
-    if rc not in AGAIN:
+    if rc not in answers:
         text = lib.peal_last_error().decode(errors='replace') or text
     raise OSError(-rc, text)
 
