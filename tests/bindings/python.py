@@ -65,6 +65,50 @@ class Records(Pair):
         self.channel.tx.send(b'only')
         self.assertEqual(self.channel.rx.receive()[0], b'only')
 
+    def test_the_next_act_of_the_producer_ends_a_reservation(self):
+        room = self.channel.tx.reserve(5)
+        part = room.data[:2]
+        with self.assertRaises(BufferError):
+            self.channel.tx.send(b'hello')
+        del part
+        self.channel.tx.send(b'hello')
+        with self.assertRaises(ValueError):
+            room.data[:] = b'EVIL!'
+        with self.assertRaises(ValueError):
+            room.commit()
+        self.assertEqual(self.channel.rx.receive()[0], b'hello')
+        first = self.channel.tx.reserve(5)
+        with self.channel.tx.reserve(6) as room:
+            with self.assertRaises(ValueError):
+                first.commit()
+            room.data[:] = b'second'
+            room.commit()
+        self.assertEqual(self.channel.rx.receive()[0], b'second')
+
+    def test_a_commit_of_too_much_leaves_the_reservation(self):
+        with self.channel.tx.reserve(4) as room:
+            for size, kind in (5, 0), (-1, 0), (1 << 64, 0), (4, 1 << 16), (4, -1):
+                with self.assertRaises(ValueError):
+                    room.commit(size, kind)
+            room.data[:] = b'four'
+            room.commit(4)
+        self.assertEqual(self.channel.rx.receive()[0], b'four')
+
+    def test_what_was_sent_is_the_senders_again(self):
+        data = bytearray(b'grows')
+        self.channel.tx.send(data)
+        data += b' later'
+        self.assertEqual(self.channel.rx.receive()[0], b'grows')
+
+    def test_numbers_that_do_not_fit_are_refused(self):
+        for kind in 1 << 16, -1:
+            with self.assertRaisesRegex(ValueError, 'type is'):
+                self.channel.tx.send(b'', type=kind)
+        for options in ({'to_guest': (1 << 64) + 4096}, {'to_host': -1}, {'to_guest': 4096, 'flags': 1 << 32},
+                        {'to_guest': 4096, 'spin_max_us': 1 << 32}, {'to_guest': 4096, 'align': (1 << 32) + 8},
+                        {'to_guest': 4096, 'name': 'a\0b'}):
+            with self.assertRaises(ValueError):
+                peal.Channel(**options)
 
     def test_staged_records_are_published_together(self):
         for i in range(3):
@@ -168,6 +212,44 @@ class Ends(Pair):
         channel.close()
         with self.assertRaisesRegex(ValueError, 'closed'):
             channel.tx.send(b'')
+        with self.assertRaisesRegex(ValueError, 'closed'):
+            channel.tx.record_max
+
+    def test_closing_ends_a_reservation(self):
+        channel = peal.Channel(to_guest=4096)
+        room = channel.tx.reserve(10)
+        part = room.data[:1]
+        with self.assertRaises(BufferError):
+            channel.close()
+        del part
+        channel.close()
+        with self.assertRaises(ValueError):
+            room.data[0] = 1
+
+    def test_long_waits_and_no_numbers(self):
+        for timeout in 1e7, 1e300, float('inf'):
+            self.channel.tx.send(b'soon')
+            self.assertEqual(self.channel.rx.receive(timeout=timeout)[0], b'soon')
+            later = threading.Timer(0.05, self.channel.tx.send, [b'later'])
+            later.start()
+            self.assertEqual(self.channel.rx.receive(timeout=timeout)[0], b'later')
+            later.join()
+        for wait in self.channel.rx.next, self.child.wait:
+            with self.assertRaisesRegex(ValueError, 'no number'):
+                wait(timeout=float('nan'))
+        with self.assertRaisesRegex(ValueError, 'no number'):
+            self.channel.spawn(SILENT, timeout=float('nan'))
+        self.child.kill()
+        self.assertEqual(self.child.wait(timeout=1e7), -9)
+
+    def test_what_c_would_cut_off_is_refused(self):
+        channel = peal.Channel(to_guest=4096)
+        with self.assertRaisesRegex(ValueError, 'NUL'):
+            channel.spawn(['true\0false'])
+        for env in {'a': 'b\0c'}, {'a=b': 'c'}, {'': 'c'}:
+            with self.assertRaises(ValueError):
+                channel.spawn(['true'], env=env)
+        channel.close()
 
     def test_a_wait_lets_other_threads_run(self):
         ran = threading.Event()
@@ -324,6 +406,73 @@ class Async(Pair):
                 await waiter
 
         asyncio.run(close_first())
+
+    def test_closing_wakes_the_task_that_waits_and_leaves_the_next_channel_alone(self):
+        async def close_first():
+            task = asyncio.ensure_future(self.channel.rx.next_async())
+            await asyncio.sleep(0.05)
+            self.channel.close()
+            self.child.close()
+            # Its descriptors have the numbers of those that were closed.
+            with peal.Channel(to_guest=4096, to_host=4096) as channel, channel.spawn(self.command):
+                waiting = asyncio.ensure_future(channel.rx.next_async())
+                await asyncio.sleep(0.05)
+                channel.tx.send(b'record')
+                record = await waiting
+                self.assertEqual(bytes(record.data), b'record')
+                del record
+            with self.assertRaisesRegex(ValueError, 'closed'):
+                await task
+        asyncio.run(close_first())
+
+    def test_tasks_that_send_take_turns(self):
+        async def send(count):
+            for _ in range(count):
+                await self.channel.tx.send_async(bytes(30000))
+
+        async def all_of_them():
+            senders = asyncio.gather(*(send(50) for _ in range(4)))
+            for _ in range(200):
+                with await self.channel.rx.next_async() as record:
+                    self.assertEqual(len(record), 30000)
+            await senders
+        for _ in range(2):  # two event loops, one after the other
+            asyncio.run(all_of_them())
+
+    def test_a_second_that_waits_at_an_end_is_refused(self):
+        async def wait_twice():
+            task = asyncio.ensure_future(self.channel.rx.next_async())
+            await asyncio.sleep(0.05)
+            with self.assertRaisesRegex(RuntimeError, 'another'):
+                await self.channel.rx.next_async()
+            with self.assertRaisesRegex(RuntimeError, 'another'):
+                self.channel.rx.next(timeout=0.01)
+            self.channel.tx.send(b'for the first')
+            with await task as record:
+                self.assertEqual(bytes(record.data), b'for the first')
+        asyncio.run(wait_twice())
+
+    def test_a_guest_that_always_has_something_leaves_time_for_others(self):
+        async def count_turns(channel):
+            turns = 0
+
+            async def others():
+                nonlocal turns
+                while True:
+                    turns += 1
+                    await asyncio.sleep(0)
+
+            task = asyncio.ensure_future(others())
+            while channel.stats()[1].tx.sleeps == 0:  # until the ring is full
+                await asyncio.sleep(0)
+            before = turns
+            for _ in range(1000):
+                await channel.rx.next_async()
+            task.cancel()
+            return turns - before
+
+        with peal.Channel(to_host=65536) as channel, channel.spawn([C_GUEST, 'endless']):
+            self.assertGreater(asyncio.run(count_turns(channel)), 10)
 
 
 def main():

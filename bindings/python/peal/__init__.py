@@ -55,12 +55,12 @@ class Child:
 
     def wait(self, timeout=None):
         """Its exit status, or the negative signal that killed it, as subprocess has it."""
-        status = c.ChildStatus()
-        if timeout is None or timeout > 0:
+        status, timeout = c.ChildStatus(), c.seconds(timeout)
+        if timeout != 0:
             # Not in the library: its wait goes on after a signal, and Python's handlers would not run.
             poll = select.poll()
             poll.register(self.pidfd, select.POLLIN)
-            if not poll.poll(None if timeout is None else timeout * 1000):
+            if not c.poll_until(poll, None if timeout is None else time.monotonic() + timeout):
                 check(-c.ETIMEDOUT)
             timeout = 0
         check(lib.peal_child_wait(self._open(), deadline(timeout), byref(status)))
@@ -96,8 +96,10 @@ class Channel:
     def __init__(self, to_guest=0, to_host=0, *, align=8, doorbell=SOCKET, flags=0, spin_max_us=0,
                  name=None, _pointer=None):
         self._pointer = _pointer or self._create(c.ChannelOptions(
-            c.ctypes.sizeof(c.ChannelOptions), to_guest, to_host, align, doorbell, flags, spin_max_us,
-            name.encode() if name is not None else None))
+            c.ctypes.sizeof(c.ChannelOptions), c.number('to_guest', to_guest, 64),
+            c.number('to_host', to_host, 64), c.number('align', align, 32),
+            c.number('doorbell', doorbell, 32), c.number('flags', flags, 32), _spin(spin_max_us),
+            c.string(name) if name is not None else None))
         tx, rx = lib.peal_tx(self._pointer), lib.peal_rx(self._pointer)
         self.tx = Producer(self, tx) if tx else None
         self.rx = Consumer(self, rx) if rx else None
@@ -118,8 +120,12 @@ class Channel:
     def spawn(self, command, *, env=None, flags=0, rlimits=None, timeout=None):
         """Start the guest and wait until it has attached: a Child. RLIMITS is as {resource.RLIMIT_CPU: 2} or
         {resource.RLIMIT_AS: (soft, hard)}."""
-        pointer, options = c.c_void_p(), c.SpawnOptions(c.ctypes.sizeof(c.SpawnOptions), flags)
+        pointer, timeout = c.c_void_p(), c.seconds(timeout)
+        options = c.SpawnOptions(c.ctypes.sizeof(c.SpawnOptions), c.number('flags', flags, 32))
         if env is not None:
+            for key in env:
+                if not key or '=' in key:
+                    raise ValueError(f'{key!r} is no name of an environment variable')
             options.envp = c.words(f'{key}={value}' for key, value in env.items())
         if rlimits:
             limits = [(key, value, value) if isinstance(value, int) else (key, *value)
@@ -159,10 +165,10 @@ class Channel:
         return own, peer
 
     def close(self):
-        """Leave; the peer still gets all that was committed. Twice is fine. BufferError while views of
-        a record exist."""
-        if self.rx and self._pointer:
-            self.rx._let_go()
+        """Leave; the peer still gets all that was committed. Twice is fine. BufferError while views of a
+        record or reservation exist. A task that waits gets ValueError."""
+        for end in filter(None, (self.tx, self.rx) if self._pointer else ()):
+            end._let_go()
         pointer, self._pointer = self._pointer, None
         for end in filter(None, (self.tx, self.rx)):
             end._close()
@@ -180,11 +186,17 @@ class Channel:
                 self.close()
 
 
+def _spin(spin_max_us):
+    if not -1 << 31 <= spin_max_us < 1 << 31:
+        raise ValueError(f'spin_max_us is {spin_max_us}; expected -1 (never), 0 (default) or microseconds')
+    return spin_max_us
+
+
 def attach(argv, *, flags=0, spin_max_us=0):
     """The guest's side: the Channel that this program was started for, its arguments taken out of argv."""
     pointer, count = c.c_void_p(), c.c_int(len(argv))
     array = c.words(argv)
-    options = c.AttachOptions(c.ctypes.sizeof(c.AttachOptions), flags, spin_max_us)
+    options = c.AttachOptions(c.ctypes.sizeof(c.AttachOptions), c.number('flags', flags, 32), _spin(spin_max_us))
     check(lib.peal_attach_args(byref(pointer), byref(count), array, byref(options)))
     argv[:] = [os.fsdecode(array[i]) for i in range(count.value)]
     return Channel(_pointer=pointer.value)

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 """What of libpeal is called, as ctypes knows it. Each call gives up the interpreter's lock."""
 import ctypes
+import math
 import os
+import time
 from errno import EAGAIN, ETIMEDOUT
-from ctypes import (POINTER, byref, c_char_p, c_int, c_int32, c_int64, c_size_t, c_ubyte, c_uint,
+from ctypes import (POINTER, byref, c_char_p, c_int, c_int32, c_size_t, c_ubyte, c_uint,
                     c_uint16, c_uint32, c_uint64, c_ulong, c_void_p)
 
 TRY, FOREVER = 0, (1 << 64) - 1
+POLL_MAX = (1 << 31) - 1  # milliseconds
 # Answers and no failures: the library has no sentence for them.
 AGAIN = (-EAGAIN, -ETIMEDOUT)
 
@@ -110,18 +113,52 @@ def check(rc, answers=AGAIN):
     raise OSError(-rc, text)
 
 
+def seconds(timeout):
+    """None is for ever, as infinity; what is over before it begins is 0, a look."""
+    if timeout is None or timeout == math.inf:
+        return None
+    if math.isnan(timeout):
+        raise ValueError('a timeout is no number')
+    return max(timeout, 0)
+
+
 def deadline(timeout):
-    """From seconds; None is for ever, 0 not at all."""
+    """From seconds(); None is for ever, 0 not at all."""
     if timeout is None:
         return FOREVER
-    return lib.peal_deadline_in_ns(int(timeout * 1e9)) if timeout > 0 else TRY
+    return lib.peal_deadline_in_ns(min(int(timeout * 1e9), FOREVER >> 1)) if timeout > 0 else TRY
+
+
+def poll_until(poll, end):
+    """Whether something came before END, of time.monotonic(); None is for ever."""
+    while True:
+        left = None if end is None else max(end - time.monotonic(), 0) * 1000
+        if poll.poll(None if left is None else min(left, POLL_MAX)):
+            return True
+        if left is not None and left <= POLL_MAX:
+            return False
+
+
+def number(name, value, bits):
+    """ctypes would cut off what does not fit."""
+    if not 0 <= value < 1 << bits:
+        raise ValueError(f'{name} is {value}; expected 0 to {(1 << bits) - 1}')
+    return value
 
 
 def words(strings):
     """A NULL-terminated array of C strings."""
-    encoded = [os.fsencode(string) for string in strings]
+    encoded = [string(each) for each in strings]
     return (c_char_p * (len(encoded) + 1))(*encoded, None)
 
 
-__all__ = ['lib', 'check', 'deadline', 'words', 'byref', 'c_ubyte', 'c_void_p', 'c_int', 'TRY', 'AGAIN', 'ETIMEDOUT',
-           'ChannelOptions', 'AttachOptions', 'Rlimit', 'SpawnOptions', 'ChildStatus', 'Record', 'SideStats']
+def string(text):
+    """C would take what comes before a NUL for all of it."""
+    encoded = os.fsencode(text)
+    if b'\0' in encoded:
+        raise ValueError(f'{text!r} contains a NUL byte')
+    return encoded
+
+
+__all__ = ['lib', 'check', 'seconds', 'deadline', 'poll_until', 'number', 'words', 'string', 'byref', 'c_ubyte',
+           'c_void_p', 'c_int', 'TRY', 'AGAIN', 'ETIMEDOUT', 'ChannelOptions', 'AttachOptions', 'Rlimit', 'SpawnOptions', 'ChildStatus', 'Record', 'SideStats']
