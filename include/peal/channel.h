@@ -81,8 +81,10 @@ struct peal_channel_options {
  * @channel: the new channel
  * @options: capacities are rounded up to a power of two of at least 4 KiB, and are at most 1 TiB
  *
- * All memory is allocated here: a full machine is an error now and no signal later. The host may
- * send before the guest is there; those records wait in the ring.
+ * All memory is allocated here: a full machine is an error now and no signal later. More than the
+ * machine has is refused; but what is there and in use by others, the kernel may take by ending them,
+ * so do not let strangers choose the size. The host may send before the guest is there; those records
+ * wait in the ring.
  *
  * Return: 0; -EINVAL for options that make no sense; -EFBIG when RLIMIT_FSIZE forbids the size;
  * -ENOMEM, -ENOSPC, -EMFILE, -ENFILE with nothing left behind.

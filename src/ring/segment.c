@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -56,13 +57,32 @@ static int make_memfd(const char *name)
 }
 
 /* Give the file its memory now, because later the want of it would be a SIGBUS. */
+/* A memfd's pages are charged to no process: when there are no more, the kernel ends others first. What
+ * is free is not asked, since caches give way; but more than there is can not be had. */
+static int check_memory(uint64_t bytes)
+{
+	struct sysinfo machine;
+	uint64_t all;
+
+	if (sysinfo(&machine) < 0)
+		return 0; /* nobody to ask */
+	all = ((uint64_t)machine.totalram + machine.totalswap) * machine.mem_unit;
+	if (bytes <= all)
+		return 0;
+	return peal_fail(ENOMEM, "a segment of %llu bytes; this machine has memory for %llu",
+			 (unsigned long long)bytes, (unsigned long long)all);
+}
+
 static int allocate(int fd, uint64_t bytes)
 {
 	/* In pieces: an interrupted fallocate gives all of its piece back, so that with one big
 	 * piece a steady timer signal could stop it for ever. */
 	const uint64_t piece = 16 << 20;
 	struct rlimit limit;
+	int rc = check_memory(bytes);
 
+	if (rc < 0)
+		return rc;
 	/* Beyond this limit the kernel does not only fail, it sends SIGXFSZ. */
 	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && bytes > limit.rlim_cur)
 		return peal_fail(EFBIG, "a segment of %llu bytes is over RLIMIT_FSIZE (%llu)",

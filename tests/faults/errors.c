@@ -83,6 +83,7 @@ static const struct rule {
 	{SYS_sendto, NO_ARG, 0, {EINTR, EPIPE, ECONNRESET, ENOBUFS, ENOMEM}},
 	{SYS_setsockopt, NO_ARG, 0, {ENOPROTOOPT, ENOMEM}},
 	{SYS_socketpair, NO_ARG, 0, {EMFILE, ENFILE, ENOMEM}},
+	{SYS_sysinfo, NO_ARG, 0, {ENOSYS, EPERM}},
 	/* "Not yet" is an answer only to who does not wait. */
 	{SYS_waitid, 3, WEXITED | WNOHANG, {EINTR, NOTHING}},
 	{SYS_waitid, NO_ARG, 0, {EINTR}},

@@ -87,6 +87,7 @@ static const struct maker makers[] = {
 	{"socketpair", {SYS_socketpair}},
 	{"syscall", {ANY}},
 	{"sysconf", {SYS_read, SYS_openat, SYS_close}},
+	{"sysinfo", {SYS_sysinfo}},
 	{"waitid", {SYS_waitid}},
 	{"write", {SYS_write}},
 };

@@ -163,6 +163,17 @@ START_TEST(a_segment_without_memory_is_an_error)
 }
 END_TEST
 
+START_TEST(a_machine_that_does_not_tell_its_memory_sets_no_limit)
+{
+	int fd;
+
+	refuse_all(SYS_sysinfo, ENOSYS);
+	fd = peal_segment_create(&a_spec);
+	assert_ok(fd);
+	close(fd);
+}
+END_TEST
+
 static int interruptions;
 
 int fallocate(int fd, int mode, off_t offset, off_t length)
@@ -287,6 +298,7 @@ int main(void)
 				    {running_out_of_descriptors_tells_the_limit, 0},
 				    {a_kernel_that_does_not_know_noexec_makes_a_segment, 0},
 				    {a_segment_without_memory_is_an_error, 0},
+				    {a_machine_that_does_not_tell_its_memory_sets_no_limit, 0},
 				    {a_signal_does_not_end_the_allocation, 0},
 				    {nobody_can_execute_a_segment, 0},
 				    {a_segment_without_its_mirror_is_not_mapped, 0},

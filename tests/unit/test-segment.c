@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -328,6 +329,26 @@ START_TEST(a_file_size_limit_is_an_errno_and_no_signal)
 }
 END_TEST
 
+START_TEST(more_memory_than_the_machine_has_is_not_tried_for)
+{
+	const struct peal_segment_spec spec = spec_of(UINT64_C(1) << 40);
+	struct rlimit before, low;
+	struct sysinfo machine;
+	int rc;
+
+	ck_assert_int_eq(sysinfo(&machine), 0);
+	if (((uint64_t)machine.totalram + machine.totalswap) * machine.mem_unit >= spec.capacity)
+		harness_skip("this machine has memory for the largest segment");
+	/* Without the check this limit must save the machine. */
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+	low = (struct rlimit){.rlim_cur = 65536, .rlim_max = before.rlim_max};
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &low), 0);
+	rc = peal_segment_create(&spec);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_fails(rc, ENOMEM, "this machine has memory for");
+}
+END_TEST
+
 START_TEST(without_descriptors_nothing_is_left)
 {
 	const struct peal_segment_spec spec = spec_of(4096);
@@ -630,6 +651,7 @@ int main(void)
 				    {the_identity_is_what_was_asked_for, 0},
 				    {a_bad_spec_is_refused, 0},
 				    {a_file_size_limit_is_an_errno_and_no_signal, 0},
+				    {more_memory_than_the_machine_has_is_not_tried_for, 0},
 				    {without_descriptors_nothing_is_left, 0},
 				    {the_descriptor_is_not_a_standard_stream_and_not_inherited, 0},
 				    {what_is_not_a_memfd_is_refused, 0},
