@@ -46,6 +46,16 @@ def its_errors_are_its_own():
 
 
 @case
+def a_full_device_is_an_error():
+    must_be_built()
+    for arguments in ['--list'], ['--help'], ['--smoke', '--only', 'spawn,peal']:
+        with open('/dev/full', 'wb') as full:
+            done = subprocess.run([PEAL, 'bench', *arguments], stdout=full, stderr=subprocess.PIPE, check=False)
+        assert done.returncode == 1, (arguments, done)
+        assert b'peal-bench: standard output: No space left on device\n' in done.stderr, (arguments, done)
+
+
+@case
 def it_has_the_signals_that_it_would_have():
     must_be_built()
     read, write = os.pipe()
