@@ -7,6 +7,7 @@
 
 #include "peal.h"
 #include "plan.h"
+#include "run.h"
 
 static void list(const struct bench_plan *plan)
 {
@@ -95,7 +96,7 @@ static int measure(struct bench_plan *plan, const struct bench_args *args)
 	if (write_all(&report, args) < 0)
 		return 1;
 	if (report.interrupted)
-		return 130;
+		return 128 + bench_signal(); /* as a shell has it */
 	return all_valid(&report) ? 0 : 1;
 }
 
