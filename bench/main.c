@@ -7,6 +7,7 @@
 
 #include "peal.h"
 #include "plan.h"
+#include "run.h"
 
 static void list(const struct bench_plan *plan)
 {
@@ -95,18 +96,27 @@ static int measure(struct bench_plan *plan, const struct bench_args *args)
 	if (write_all(&report, args) < 0)
 		return 1;
 	if (report.interrupted)
-		return 130;
+		return 128 + bench_signal(); /* as a shell has it */
 	return all_valid(&report) ? 0 : 1;
 }
 
-int main(int argc, char **argv)
+/* Has all that was printed arrived? What was full when it was written is not known later, unless it still is. */
+static int finish_output(int status)
+{
+	errno = 0;
+	if (fflush(stdout) != EOF && !ferror(stdout))
+		return status;
+	fprintf(stderr, "peal-bench: standard output: %s\n",
+		errno ? strerror(errno) : "a write failed");
+	return status ? status : 1;
+}
+
+static int run(int argc, char **argv)
 {
 	struct bench_args args = {.quick = false};
 	struct bench_plan plan;
 	int rc;
 
-	if (argc > 1 && strcmp(argv[1], BENCH_GUEST_ARG) == 0)
-		return bench_peal_guest(argc, argv);
 	rc = bench_args_parse(&args, argc, argv);
 	if (rc != 0)
 		return rc - 1;
@@ -125,4 +135,11 @@ int main(int argc, char **argv)
 		rc = 1;
 	bench_plan_free(&plan);
 	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && strcmp(argv[1], BENCH_GUEST_ARG) == 0)
+		return bench_peal_guest(argc, argv);
+	return finish_output(run(argc, argv));
 }

@@ -38,6 +38,11 @@ bool bench_interrupted(void)
 	return interrupted != 0;
 }
 
+int bench_signal(void)
+{
+	return interrupted;
+}
+
 static void on_alarm(int number)
 {
 	(void)number; /* it only ends a wait */

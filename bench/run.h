@@ -59,6 +59,9 @@ void bench_run_init(void);
 /* Has the user asked to stop? */
 bool bench_interrupted(void);
 
+/* By which signal; 0: not. */
+int bench_signal(void);
+
 /* Wait until no other peal-bench measures on this machine. The turn lasts as long as the process.
  * Return: a descriptor to hold; a negative errno where one can not tell. */
 int bench_wait_turn(void);

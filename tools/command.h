@@ -101,7 +101,15 @@ char *format_rate(char text[FORMAT_MAX], double bytes_per_s); /* "1.50 MiB/s" */
 char *format_count(char text[FORMAT_MAX], double count);      /* "1.50 M", "17" */
 char *format_duration(char text[FORMAT_MAX], uint64_t ns);    /* "61 s", "1.50 ms" */
 
+/* Up to @size bytes of @text, or to its end, as printable ASCII on one line: other bytes are \xNN. What has no
+ * place in @room bytes is cut. */
+void escape_text(char *escaped, size_t room, const char *text, size_t size);
+
 /* --- out.c --------------------------------------------------------------------------------------- */
+
+/* A string of @text, escaped where it is no UTF-8: names of files and commands may be any bytes. For "o" of
+ * json_pack(3). */
+json_t *json_text(const char *text);
 
 /* Prints @object as one line on standard output, and takes the caller's reference. Return: as
  * finish_output(). */

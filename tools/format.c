@@ -52,3 +52,18 @@ char *format_duration(char text[FORMAT_MAX], uint64_t ns)
 		 (double)ns / 1e9);
 	return text;
 }
+
+void escape_text(char *escaped, size_t room, const char *text, size_t size)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < size && text[i] != '\0' && at + 5 <= room; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c >= 0x20 && c < 0x7f && c != '\\')
+			escaped[at++] = (char)c;
+		else
+			at += (size_t)sprintf(escaped + at, "\\x%02x", c);
+	}
+	escaped[at] = '\0';
+}

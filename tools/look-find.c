@@ -19,25 +19,11 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "command.h"
 #include "look.h"
 #include "ring/layout.h"
 
 #define PREFIX "/memfd:peal:"
-
-void look_escape(char escaped[LOOK_NAME_MAX], const char *text, size_t size)
-{
-	size_t at = 0;
-
-	for (size_t i = 0; i < size && text[i] != '\0' && at + 5 <= LOOK_NAME_MAX; i++) {
-		unsigned char c = (unsigned char)text[i];
-
-		if (c >= 0x20 && c < 0x7f && c != '\\')
-			escaped[at++] = (char)c;
-		else
-			at += (size_t)sprintf(escaped + at, "\\x%02x", c);
-	}
-	escaped[at] = '\0';
-}
 
 /* The device of all memfds but hugetlb ones, so that no file of another kind is taken for one. */
 static int memfd_device(dev_t *device)
@@ -79,7 +65,7 @@ static bool parse_path(const char *path, struct look_mapping *mapping)
 		mapping->writer = LOOK_GUEST;
 	else
 		return false;
-	look_escape(mapping->name, path, rest);
+	escape_text(mapping->name, LOOK_NAME_MAX, path, rest);
 	return true;
 }
 
@@ -269,7 +255,7 @@ bool look_process(pid_t pid, char name[LOOK_NAME_MAX], bool *stopped)
 	end = strrchr(text, ')');
 	if (!begin || !end || end < begin || end[1] != ' ')
 		return false;
-	look_escape(name, begin + 1, (size_t)(end - begin - 1));
+	escape_text(name, LOOK_NAME_MAX, begin + 1, (size_t)(end - begin - 1));
 	*stopped = end[2] == 'T' || end[2] == 't';
 	return end[2] != 'Z' && end[2] != 'X';
 }

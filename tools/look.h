@@ -33,9 +33,6 @@ static inline enum look_who look_peer(enum look_who who)
 /* 31 bytes, each at most as \xNN. */
 #define LOOK_NAME_MAX 128
 
-/* Whatever @text has, what comes out is printable ASCII on one line. */
-void look_escape(char escaped[LOOK_NAME_MAX], const char *text, size_t size);
-
 /* --- look-find.c: who maps segments -------------------------------------------------------------- */
 
 /* One segment in one process, where its header begins. */

@@ -41,6 +41,20 @@ int output_error(int error)
 	return STATUS_FAILED;
 }
 
+json_t *json_text(const char *text)
+{
+	json_t *string = json_string(text);
+	const size_t size = strlen(text), room = 4 * size + 1;
+	char *escaped = string ? NULL : malloc(room);
+
+	if (escaped) {
+		escape_text(escaped, room, text, size);
+		string = json_string(escaped);
+	}
+	free(escaped);
+	return string;
+}
+
 int print_json(json_t *object)
 {
 	int rc;

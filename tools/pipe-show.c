@@ -205,7 +205,7 @@ static void tell_all(const struct chain *chain)
 
 static json_t *json_of_stage(const struct chain *chain, const struct stage *stage)
 {
-	json_t *object = json_pack("{s:s, s:b, s:f}", "command", stage->command, "guest",
+	json_t *object = json_pack("{s:o, s:b, s:f}", "command", json_text(stage->command), "guest",
 				   stage->is_guest, "held_up", share(chain, stage->bottleneck_ns));
 	const char *how = stage->status.state == PEAL_CHILD_KILLED ? "signal" : "status";
 

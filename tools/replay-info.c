@@ -71,7 +71,7 @@ static void print_text(const char *path, const struct info *info)
 static int print_object(const char *path, const struct info *info)
 {
 	return print_json(json_pack(
-		"{ss sI sI sI sI sI sI sI sI sI ss sI}", "file", path, "records",
+		"{so sI sI sI sI sI sI sI sI sI ss sI}", "file", json_text(path), "records",
 		(json_int_t)info->records, "bytes", (json_int_t)info->bytes, "blocks",
 		(json_int_t)info->blocks, "sessions", (json_int_t)info->sessions, "raw_bytes",
 		(json_int_t)info->raw_bytes, "file_bytes", (json_int_t)info->whole_bytes,

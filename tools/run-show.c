@@ -64,12 +64,12 @@ void show_progress(struct run *run, const struct guest *guest)
 static void report_as_json(const struct run *run, const char *end, int status, double seconds)
 {
 	json_t *report = json_pack(
-		"{si si sf sI sI sI sI sI sI sI ss}", "status", status, "signal", run->signal,
+		"{si si sf sI sI sI sI sI sI sI so}", "status", status, "signal", run->signal,
 		"seconds", seconds, "in_records", (json_int_t)run->input.records, "in_bytes",
 		(json_int_t)run->input.bytes, "out_records", (json_int_t)run->output.records,
 		"out_bytes", (json_int_t)run->output.bytes, "lost_bytes", (json_int_t)run->lost,
 		"waits_for_room", (json_int_t)run->waits_for_room, "starts",
-		(json_int_t)run->starts, "end", end);
+		(json_int_t)run->starts, "end", json_text(end));
 
 	if (report)
 		json_dumpf(report, stderr, JSON_COMPACT | JSON_REAL_PRECISION(9));

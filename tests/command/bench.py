@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 
-from command import BUILD, PEAL, Skip, case, finish, one_line, peal
+from command import BUILD, PEAL, Skip, case, finish, one_line, peal, start, until
 
 BENCH = os.path.join(BUILD, 'bench', 'peal-bench')
 
@@ -46,6 +46,16 @@ def its_errors_are_its_own():
 
 
 @case
+def a_full_device_is_an_error():
+    must_be_built()
+    for arguments in ['--list'], ['--help'], ['--smoke', '--only', 'spawn,peal']:
+        with open('/dev/full', 'wb') as full:
+            done = subprocess.run([PEAL, 'bench', *arguments], stdout=full, stderr=subprocess.PIPE, check=False)
+        assert done.returncode == 1, (arguments, done)
+        assert b'peal-bench: standard output: No space left on device\n' in done.stderr, (arguments, done)
+
+
+@case
 def it_has_the_signals_that_it_would_have():
     must_be_built()
     read, write = os.pipe()
@@ -53,6 +63,22 @@ def it_has_the_signals_that_it_would_have():
     done = subprocess.run([PEAL, 'bench', '--list'], stdout=write, check=False)
     os.close(write)
     assert done.returncode == -signal.SIGPIPE, done.returncode
+
+
+def has_handlers(pid):
+    with open(f'/proc/{pid}/status', encoding='ascii') as file:
+        caught = next(int(line.split()[1], 16) for line in file if line.startswith('SigCgt:'))
+    return all(caught >> (number - 1) & 1 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+
+
+@case
+def a_signal_ends_it_with_its_status():
+    must_be_built()
+    for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
+        bench = start('bench', '--only', 'spawn,peal', stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until('it handles signals', lambda: has_handlers(bench.pid))
+        bench.send_signal(number)
+        assert bench.wait() == 128 + number, (number, bench.returncode)
 
 
 @case

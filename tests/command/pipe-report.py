@@ -139,4 +139,10 @@ def wrong_usage_is_one_clear_line():
         assert done.stdout == b'' and words in one_line(done.stderr), done.stderr
 
 
+@case
+def the_report_is_json_whatever_bytes_a_command_has():
+    told = report('echo a', b'cat #\xff', 'cat #\xe9')
+    assert [stage['command'] for stage in told['stages']] == ['echo a', r'cat #\xff', 'cat #\xe9'], told
+
+
 finish()

@@ -3,6 +3,7 @@
 
 usage: replay.py PEAL
 """
+import json
 import os
 import random
 import resource
@@ -169,6 +170,16 @@ def damage_is_the_status_also_with_a_guest():
             file.write(b'?')
         done = peal('replay', path, '--', GUEST, 'echo', status=1)
         assert done.stdout == b'one\n' and 'damaged' in one_line(done.stderr)
+
+
+@case
+def files_are_told_of_as_json_whatever_bytes_their_names_have():
+    with scratch() as place:
+        for name, told in (b'no-utf-8-\xff', r'no-utf-8-\xff'), ('\xe9'.encode(), '\xe9'):
+            path = os.path.join(place.encode(), name)
+            peal('record', '-q', path, stdin=b'one\n')
+            found = json.loads(peal('replay', '--json', path).stdout)
+            assert found['file'] == os.path.join(place, told) and found['records'] == 1, found
 
 
 finish()

@@ -6,8 +6,10 @@ usage: run-ends.py PEAL
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 
 from command import PEAL, case, finish, one_line, peal, start, until
@@ -215,6 +217,15 @@ def an_interrupt_ends_the_pause_too():
     assert process.wait() == 130
     process.stdin.close()
     process.stderr.close()
+
+
+@case
+def the_report_is_json_whatever_bytes_the_program_s_name_has():
+    with tempfile.TemporaryDirectory() as place:
+        path = os.path.join(place.encode(), b'no-utf-8-\xff')
+        shutil.copy('/bin/false', path)
+        told = json.loads(one_line(peal('run', '--json', path, status=1).stderr))
+    assert told['status'] == 1 and r'/no-utf-8-\xff' in told['end'], told
 
 
 finish()
