@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: MIT
 //
 // peal.hpp between two processes: this program, and itself as the guest. Counts as the C tests do.
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
+#if __has_include(<span>)
+#	include <span>
+#endif
 
 #include <peal/peal.hpp>
 
@@ -26,6 +34,18 @@ unsigned int failures;
 struct point {
 	double x, y;
 };
+
+template <class T, class = void> constexpr bool has_bytes = false;
+template <class T>
+constexpr bool has_bytes<T, std::void_t<decltype(peal::bytes_of(std::declval<T &>()))>> = true;
+
+static_assert(has_bytes<point> && has_bytes<point[2]> && has_bytes<std::vector<point>>);
+static_assert(has_bytes<char *> && has_bytes<std::vector<std::array<int, 2>>>);
+static_assert(!has_bytes<point *> && !has_bytes<unsigned char *> && !has_bytes<void *>);
+static_assert(!has_bytes<std::nullptr_t> && !has_bytes<int point::*> && !has_bytes<char *[2]>);
+static_assert(!has_bytes<std::vector<point *>> && !has_bytes<std::vector<std::string_view>>);
+static_assert(!has_bytes<std::vector<std::string>> && !has_bytes<std::array<peal::bytes, 2>>);
+static_assert(!has_bytes<peal_record> && !has_bytes<std::vector<peal::record>>);
 
 // Echoes; a record of type 9 lets it abort.
 int guest(peal::channel channel)
@@ -90,6 +110,70 @@ void records_come_back()
 	std::vector<std::byte> buffer(100);
 	auto third = host.channel.rx().receive(buffer, std::chrono::minutes(5));
 	CHECK(third && third->size == 3 * sizeof(int) && third->type == 3);
+}
+
+bool holds(peal::const_bytes bytes, std::string_view text)
+{
+	return std::string_view(reinterpret_cast<const char *>(bytes.data()), bytes.size()) == text;
+}
+
+void bytes_are_those_of_what_is_pointed_at()
+{
+	char text[8] = "hello", full[3] = {'a', 'b', 'c'};
+	char *pointer = text;
+	const char *constant = text;
+	unsigned char raw[4] = {'a', 0, 'c', 0};
+	std::string string("a\0b", 3);
+	const peal_record plain{text, 5, 0, 0};
+	int numbers[] = {1, 2, 3};
+
+	CHECK(holds(peal::bytes_of(pointer), "hello"));
+	CHECK(holds(peal::bytes_of(constant), "hello"));
+	CHECK(holds(peal::bytes_of(text), "hello"));
+	CHECK(holds(peal::bytes_of("hello"), "hello"));
+	CHECK(holds(peal::bytes_of(full), "abc"));
+	CHECK(holds(peal::bytes_of(raw), std::string_view("a\0c\0", 4)));
+	CHECK(holds(peal::bytes_of(peal::view{text, 8}), std::string_view("hello\0\0\0", 8)));
+	CHECK(holds(peal::bytes_of(string), std::string_view("a\0b", 3)));
+	CHECK(holds(peal::bytes_of(std::string_view(string)), std::string_view("a\0b", 3)));
+	CHECK(holds(peal::bytes_of(peal::bytes_of(string)), std::string_view("a\0b", 3)));
+	CHECK(holds(peal::bytes_of(peal::record(plain)), "hello"));
+	CHECK(peal::bytes_of(peal::view{numbers, 2}).size() == 2 * sizeof(int));
+	CHECK(peal::bytes_of(std::array<int, 3>{}).size() == 3 * sizeof(int));
+	CHECK(peal::bytes_of(numbers).size() == sizeof(numbers));
+#ifdef __cpp_lib_span
+	CHECK(peal::bytes_of(std::span(numbers)).size() == sizeof(numbers));
+	CHECK(peal::bytes_of(std::span(numbers)).data() == reinterpret_cast<std::byte *>(numbers));
+#endif
+}
+
+void deadlines_neither_wrap_nor_overflow()
+{
+	using namespace std::chrono;
+	const std::uint64_t years = peal_now_ns() + 100ull * 365 * 86400 * 1000000000;
+	const double inf = std::numeric_limits<double>::infinity();
+
+	for (nanoseconds ns : {nanoseconds(0), nanoseconds(-1), nanoseconds::min()})
+		CHECK(peal::deadline(steady_clock::time_point(ns)).ns() == 1);
+	CHECK(peal::deadline(steady_clock::time_point(nanoseconds(7))).ns() == 7);
+	for (peal::deadline far :
+	     {peal::deadline(milliseconds(1ll << 60)), peal::deadline(seconds(1ll << 55)),
+	      peal::deadline(hours(1ll << 53)), peal::deadline(seconds::max()),
+	      peal::deadline(duration<double>(inf))})
+		CHECK(far.ns() > years);
+	CHECK(peal::deadline(duration<double>(inf - inf)).ns() == PEAL_TRY);
+	CHECK(peal::deadline(milliseconds(-1)).ns() == PEAL_TRY);
+	CHECK(peal::deadline(milliseconds(5)).ns() > peal_now_ns());
+}
+
+void a_reservation_is_committed_once()
+{
+	pair host = start();
+	auto room = host.channel.tx().reserve(8, peal::forever);
+
+	CHECK(room && !room->commit(8));
+	CHECK(room->commit(8) == std::errc::invalid_argument);
+	CHECK(room->stage(8) == std::errc::invalid_argument);
 }
 
 void a_range_releases_what_it_gave()
@@ -189,6 +273,9 @@ int main(int argc, char **argv)
 {
 	void (*const cases[])() = {
 		records_come_back,
+		bytes_are_those_of_what_is_pointed_at,
+		deadlines_neither_wrap_nor_overflow,
+		a_reservation_is_committed_once,
 		a_range_releases_what_it_gave,
 		what_is_not_committed_is_given_up,
 		errors_are_values,

@@ -16,6 +16,8 @@
 #ifndef PEAL_PEAL_HPP
 #define PEAL_PEAL_HPP
 
+#include <array>
+#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -129,18 +131,16 @@ class deadline
 	{
 	}
 	deadline(std::chrono::steady_clock::time_point at) noexcept
-	    : ns_(static_cast<std::uint64_t>(
-		      std::chrono::nanoseconds(at.time_since_epoch()).count()))
+	    : ns_(at.time_since_epoch().count() <= 0
+			  ? 1 // passed, and neither PEAL_TRY nor what an unsigned number makes of it
+			  : static_cast<std::uint64_t>(
+				    std::chrono::nanoseconds(at.time_since_epoch()).count()))
 	{
 	}
 	// So long from now.
 	template <class Rep, class Period>
 	deadline(std::chrono::duration<Rep, Period> from_now) noexcept
-	    : ns_(from_now.count() <= 0
-			  ? PEAL_TRY
-			  : peal_deadline_in_ns(static_cast<std::uint64_t>(
-				    std::chrono::duration_cast<std::chrono::nanoseconds>(from_now)
-					    .count())))
+	    : ns_(in_ns(std::chrono::duration<long double, std::nano>(from_now).count()))
 	{
 	}
 	constexpr std::uint64_t ns() const noexcept
@@ -149,6 +149,15 @@ class deadline
 	}
 
       private:
+	// Whatever is longer than a century or two is the longest that there is; NaN is no time at all.
+	static std::uint64_t in_ns(long double ns) noexcept
+	{
+		if (!(ns > 0))
+			return PEAL_TRY;
+		return peal_deadline_in_ns(ns < 9e18L ? static_cast<std::uint64_t>(ns)
+						      : std::uint64_t{9000000000000000000});
+	}
+
 	std::uint64_t ns_;
 };
 
@@ -207,28 +216,73 @@ template <class T> class view
 using const_bytes = view<const std::byte>;
 using bytes = view<std::byte>;
 
-// The bytes of an object, a string, a vector of plain objects.
-template <class T> const_bytes bytes_of(const T &object) noexcept
+class record;
+
+namespace detail
 {
-	static_assert(std::is_trivially_copyable_v<T>, "bytes that mean something elsewhere");
-	return {reinterpret_cast<const std::byte *>(&object), sizeof(object)};
+
+template <class T, class = void> struct has_elements : std::false_type {
+};
+template <class T>
+struct has_elements<
+	T, std::enable_if_t<
+		   std::is_pointer_v<decltype(std::declval<const T &>().data())> &&
+		   std::is_convertible_v<decltype(std::declval<const T &>().size()), std::size_t>>>
+    : std::true_type {
+};
+
+// Not what only points at its bytes. Nobody can see inside of a struct, though.
+template <class T>
+struct is_plain : std::bool_constant<std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> &&
+				     !std::is_member_pointer_v<T> && !std::is_null_pointer_v<T> &&
+				     !has_elements<T>::value> {
+};
+template <class T, std::size_t N> struct is_plain<T[N]> : is_plain<T> {
+};
+template <class T, std::size_t N> struct is_plain<std::array<T, N>> : is_plain<T> {
+};
+template <> struct is_plain<record> : std::false_type {
+};
+template <> struct is_plain<peal_record> : std::false_type {
+};
+
+template <class T>
+inline constexpr bool is_text =
+	std::is_convertible_v<const T &, std::string_view> && !std::is_null_pointer_v<T>;
+
+template <class T> constexpr bool has_bytes() noexcept
+{
+	if constexpr (is_text<T>)
+		return true;
+	else if constexpr (has_elements<T>::value)
+		return is_plain<std::remove_cv_t<
+			std::remove_pointer_t<decltype(std::declval<const T &>().data())>>>::value;
+	else
+		return is_plain<T>::value;
 }
-inline const_bytes bytes_of(std::string_view text) noexcept
+
+} // namespace detail
+
+// The bytes of a text, up to its NUL; of the elements of what has data() and size(); of a plain
+// object. No pointer has any but char *, which is a text. So is an array of char, which may lack the
+// NUL; one that holds something else is view{array, size}.
+template <class T, class = std::enable_if_t<detail::has_bytes<T>()>>
+const_bytes bytes_of(const T &object) noexcept
 {
-	return {reinterpret_cast<const std::byte *>(text.data()), text.size()};
-}
-inline const_bytes bytes_of(const std::string &text) noexcept
-{
-	return bytes_of(std::string_view(text));
-}
-inline const_bytes bytes_of(const char *text) noexcept
-{
-	return bytes_of(std::string_view(text));
-}
-template <class T> const_bytes bytes_of(const std::vector<T> &objects) noexcept
-{
-	static_assert(std::is_trivially_copyable_v<T>, "bytes that mean something elsewhere");
-	return {reinterpret_cast<const std::byte *>(objects.data()), objects.size() * sizeof(T)};
+	if constexpr (std::is_array_v<T> && detail::is_text<T>) {
+		const std::string_view all(object, std::extent_v<T>);
+
+		return bytes_of(all.substr(0, all.find('\0')));
+	} else if constexpr (detail::is_text<T>) {
+		const std::string_view text = object;
+
+		return {reinterpret_cast<const std::byte *>(text.data()), text.size()};
+	} else if constexpr (detail::has_elements<T>::value) {
+		return {reinterpret_cast<const std::byte *>(object.data()),
+			object.size() * sizeof(*object.data())};
+	} else {
+		return {reinterpret_cast<const std::byte *>(&object), sizeof(object)};
+	}
 }
 
 // --- Producing ------------------------------------------------------------------------------------
@@ -260,12 +314,12 @@ class reservation
 	// Publish it, with its real size. After an error of waking the consumer it is published too.
 	std::error_code commit(std::size_t size, std::uint16_t type = 0) noexcept
 	{
-		return finish(peal_commit(tx_, size, type));
+		return finish(tx_ ? peal_commit(tx_, size, type) : -EINVAL);
 	}
 	// Publish it together with later ones.
 	std::error_code stage(std::size_t size, std::uint16_t type = 0) noexcept
 	{
-		return finish(peal_stage(tx_, size, type));
+		return finish(tx_ ? peal_stage(tx_, size, type) : -EINVAL);
 	}
 
       private:
@@ -378,6 +432,11 @@ class record
       private:
 	peal_record record_;
 };
+
+inline const_bytes bytes_of(const record &from) noexcept
+{
+	return from.bytes();
+}
 
 // The records that are there, one after the other; all are released when this goes.
 class taken
