@@ -66,6 +66,18 @@ int guest(peal::channel channel)
 	}
 }
 
+// A thread that is cancelled in a wait unwinds, which noexcept would end the process for.
+static_assert(!noexcept(std::declval<peal::producer>().send({}, 0, peal::forever)));
+static_assert(!noexcept(std::declval<peal::producer>().reserve(0, peal::forever)));
+static_assert(!noexcept(std::declval<peal::consumer>().take(peal::forever)));
+static_assert(!noexcept(peal::taken(nullptr, peal::forever)));
+static_assert(!noexcept(std::declval<peal::consumer>().next(peal::forever)));
+static_assert(!noexcept(std::declval<peal::consumer>().receive({}, peal::forever)));
+static_assert(!noexcept(std::declval<peal::child>().wait(peal::forever)));
+static_assert(!noexcept(std::declval<peal::channel>().wait_ready(std::declval<peal::child &>(),
+								 peal::forever)));
+static_assert(!noexcept(std::declval<peal::poller>().wait({}, peal::forever)));
+
 struct pair {
 	peal::channel channel;
 	peal::child child;

@@ -13,6 +13,7 @@
 // Header-only, over peal/peal.h, whose contracts hold: threads, blocking, what happens when the peer
 // is dead or hostile. Nothing here throws, but for std::string and std::vector, which may lack memory.
 // What the C functions say of an error stays in peal::last_error().
+// What takes a deadline is a cancellation point, hence not noexcept.
 #ifndef PEAL_PEAL_HPP
 #define PEAL_PEAL_HPP
 
@@ -352,7 +353,7 @@ class producer
 		return tx_;
 	}
 
-	std::error_code send(const_bytes data, std::uint16_t type, deadline until) noexcept
+	std::error_code send(const_bytes data, std::uint16_t type, deadline until)
 	{
 		return error_of(peal_send(tx_, data.data(), data.size(), type, until.ns()));
 	}
@@ -364,7 +365,7 @@ class producer
 
 		return reserved(rc, payload, size);
 	}
-	result<reservation> reserve(std::size_t size, deadline until) noexcept
+	result<reservation> reserve(std::size_t size, deadline until)
 	{
 		void *payload = nullptr;
 		int rc = peal_reserve_wait(tx_, size, &payload, until.ns());
@@ -482,7 +483,7 @@ class taken
 		taken *of_;
 	};
 
-	taken(peal_consumer *rx, deadline until) noexcept : rx_(rx)
+	taken(peal_consumer *rx, deadline until) : rx_(rx)
 	{
 		peal_record first;
 		int rc = peal_next_wait(rx, &first, until.ns());
@@ -552,7 +553,7 @@ class consumer
 	}
 
 	// Waits for the first; then all that are there, without a wait.
-	[[nodiscard]] taken take(deadline until) noexcept
+	[[nodiscard]] taken take(deadline until)
 	{
 		return taken(rx_, until);
 	}
@@ -567,7 +568,7 @@ class consumer
 			return record(found);
 		return error_of(rc < 0 ? rc : -EAGAIN);
 	}
-	result<record> next(deadline until) noexcept
+	result<record> next(deadline until)
 	{
 		peal_record found;
 		int rc = peal_next_wait(rx_, &found, until.ns());
@@ -585,7 +586,7 @@ class consumer
 		return error_of(peal_release_to(rx_, &last.get()));
 	}
 	// A copy, which the peer can change no more, and release.
-	result<received> receive(bytes into, deadline until) noexcept
+	result<received> receive(bytes into, deadline until)
 	{
 		std::uint16_t type = 0;
 		std::int64_t rc = peal_recv(rx_, into.data(), into.size(), &type, until.ns());
@@ -641,7 +642,7 @@ class child
 	{
 		return peal_child_pidfd(child_.get());
 	}
-	result<peal_child_status> wait(deadline until) noexcept
+	result<peal_child_status> wait(deadline until)
 	{
 		peal_child_status status{};
 		int rc = peal_child_wait(child_.get(), until.ns(), &status);
@@ -736,7 +737,7 @@ class channel
 		rc = peal_spawn(&made, channel_.get(), argv.data(), options);
 		return owned<child>(rc, made);
 	}
-	std::error_code wait_ready(child &of, deadline until) noexcept
+	std::error_code wait_ready(child &of, deadline until)
 	{
 		return error_of(peal_child_wait_ready(of.get(), channel_.get(), until.ns()));
 	}
@@ -833,7 +834,7 @@ class poller
 		return owned<watch>(rc, made);
 	}
 	// How many came.
-	result<std::size_t> wait(view<peal_event> events, deadline until) noexcept
+	result<std::size_t> wait(view<peal_event> events, deadline until)
 	{
 		int rc = peal_poller_wait(poller_.get(), events.data(),
 					  static_cast<int>(events.size()), until.ns());
