@@ -78,6 +78,15 @@ static_assert(!noexcept(std::declval<peal::channel>().wait_ready(std::declval<pe
 								 peal::forever)));
 static_assert(!noexcept(std::declval<peal::poller>().wait({}, peal::forever)));
 
+static_assert(std::is_convertible_v<std::vector<std::byte> &, peal::bytes>);
+static_assert(!std::is_convertible_v<std::vector<std::byte>, peal::bytes>);
+static_assert(!std::is_convertible_v<const std::vector<std::byte> &, peal::bytes>);
+static_assert(std::is_convertible_v<std::vector<std::byte>, peal::const_bytes>);
+static_assert(std::is_convertible_v<peal::bytes, peal::const_bytes>);
+#ifdef __cpp_lib_span
+static_assert(std::is_convertible_v<std::span<std::byte>, peal::bytes>);
+#endif
+
 struct pair {
 	peal::channel channel;
 	peal::child child;

@@ -175,10 +175,12 @@ template <class T> class view
 	constexpr view(T *data, std::size_t size) noexcept : data_(data), size_(size)
 	{
 	}
-	// Of any container that has data() and size(), of T's; and view<T> as view<const T>.
+	// Of any container that has data() and size(), of T's; and view<T> as view<const T>. A
+	// temporary that owns its elements is none to write to: it is asked as a const one.
 	template <class Container,
 		  class = std::enable_if_t<std::is_convertible_v<
-			  std::remove_pointer_t<decltype(std::declval<Container &>().data())> (*)[],
+			  std::remove_pointer_t<
+				  decltype(std::declval<const Container &>().data())> (*)[],
 			  T (*)[]>>>
 	constexpr view(Container &&from) noexcept : data_(from.data()), size_(from.size())
 	{
