@@ -12,6 +12,9 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
+#if __has_include(<ranges>)
+#	include <ranges>
+#endif
 #if __has_include(<span>)
 #	include <span>
 #endif
@@ -85,6 +88,11 @@ static_assert(std::is_convertible_v<std::vector<std::byte>, peal::const_bytes>);
 static_assert(std::is_convertible_v<peal::bytes, peal::const_bytes>);
 #ifdef __cpp_lib_span
 static_assert(std::is_convertible_v<std::span<std::byte>, peal::bytes>);
+#endif
+
+static_assert(std::is_default_constructible_v<peal::taken::iterator>);
+#ifdef __cpp_lib_ranges
+static_assert(std::ranges::input_range<peal::taken>);
 #endif
 
 struct pair {

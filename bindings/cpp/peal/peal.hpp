@@ -23,6 +23,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -454,6 +455,7 @@ class taken
 		using difference_type = std::ptrdiff_t;
 		using iterator_category = std::input_iterator_tag;
 
+		iterator() noexcept = default;
 		record operator*() const noexcept
 		{
 			return *of_->current_;
@@ -482,7 +484,7 @@ class taken
 		explicit iterator(taken *of) noexcept : of_(of)
 		{
 		}
-		taken *of_;
+		taken *of_ = nullptr;
 	};
 
 	taken(peal_consumer *rx, deadline until) : rx_(rx)
